@@ -1,0 +1,141 @@
+//! The published contracts: the storefront manifest, a run's index and the pointer. Grows by optional fields only.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::stage::Source;
+use super::{Digest, PlacementId, ProductId, RunId, SegmentId};
+
+/// Version of [`StorefrontManifest`].
+pub const STOREFRONT_SCHEMA: &str = "endcap.storefront/v1";
+
+/// One segment's storefront page, as a CDN serves it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "endcap.storefront/v1")]
+pub struct StorefrontManifest {
+    /// Always `endcap.storefront/v1`.
+    pub schema: String,
+    pub segment_id: SegmentId,
+    /// The run that made this page; a reused or carried-over page keeps it.
+    pub run_id: RunId,
+    /// The page's features use nothing from on or after this date.
+    pub as_of: NaiveDate,
+    pub generated_at: DateTime<Utc>,
+    pub valid_until: DateTime<Utc>,
+    /// How the page was made.
+    pub source: Source,
+    /// In page order.
+    pub placements: Vec<ManifestPlacement>,
+    pub provenance: Provenance,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ManifestPlacement {
+    pub placement_id: PlacementId,
+    /// 1-based.
+    pub position: u32,
+    /// Untrusted text: render as text, never as markup.
+    pub title: String,
+    /// `cascade` or `ranker`.
+    pub source: Source,
+    /// Search keywords the placement stands for.
+    pub keywords: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<String>,
+    /// Best first.
+    pub products: Vec<ManifestProduct>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ManifestProduct {
+    pub product_id: ProductId,
+    /// Untrusted text: render as text, never as markup.
+    pub title: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brand: Option<String>,
+    /// Store currency, two decimals.
+    pub price: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_size: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_url: Option<String>,
+}
+
+/// What made the page, by digest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Provenance {
+    /// Model name → sha256 of its weights.
+    pub models: BTreeMap<String, Digest>,
+    /// All input tables.
+    pub inputs: Digest,
+    pub config: Digest,
+    pub engine_version: String,
+}
+
+/// What became of a segment in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PageStatus {
+    New,
+    /// Unchanged since an earlier night; nothing was computed.
+    Reused,
+    /// A failure's fallback: an earlier night's page.
+    CarriedOver,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IndexEntry {
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    pub sha256: Digest,
+    pub status: PageStatus,
+    pub source: Source,
+}
+
+/// `runs/<run_id>/index.json`: every segment of the run (RUN-2), sorted by id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunIndex {
+    pub run_id: RunId,
+    pub as_of: NaiveDate,
+    pub generated_at: DateTime<Utc>,
+    pub segments: BTreeMap<SegmentId, IndexEntry>,
+}
+
+/// `current.json`: the one mutable object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Pointer {
+    pub run_id: RunId,
+    pub index_sha256: Digest,
+    pub previous_run_id: Option<RunId>,
+    pub published_at: DateTime<Utc>,
+}
+
+/// Object keys of the published tree, relative to the publish root.
+pub mod keys {
+    use super::{RunId, SegmentId};
+
+    pub const CURRENT: &str = "current.json";
+
+    pub fn run_prefix(run: &RunId) -> String {
+        format!("runs/{run}/")
+    }
+
+    pub fn index(run: &RunId) -> String {
+        format!("runs/{run}/index.json")
+    }
+
+    pub fn segment(run: &RunId, segment: &SegmentId) -> String {
+        format!("runs/{run}/segments/{segment}.json")
+    }
+}
+
+/// The bytes of a published JSON document: pretty, key order of the type, a newline at the end.
+pub fn to_bytes<T: Serialize>(document: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = serde_json::to_vec_pretty(document)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

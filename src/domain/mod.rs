@@ -1,0 +1,20 @@
+//! The words of the system: ids, contracts, and what one stage hands the next. No I/O.
+//!
+//! Everything here has been parsed: a [`SegmentId`] is a safe object key, a [`Share`](segment::Shopping) is within 0..1.
+//! Rooms further up ([`crate::ingest`], [`crate::config`]) do the parsing; stages trust these types.
+
+pub mod calendar;
+pub mod catalog;
+pub mod digest;
+pub mod explain;
+pub mod ids;
+pub mod manifest;
+pub mod merchandising;
+pub mod ranker;
+pub mod segment;
+pub mod stage;
+
+pub use catalog::{Catalog, Interaction, Keyword, KeywordKind, Product};
+pub use digest::Digest;
+pub use ids::{HouseholdId, IdError, KeywordId, PlacementId, ProductId, RunId, SegmentId};
+pub use segment::SegmentContext;
