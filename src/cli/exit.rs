@@ -1,0 +1,56 @@
+//! Exit codes: which of three nights it was, or that the call was wrong.
+
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::night::Ending;
+
+pub const HELP: &str = "\
+Exit codes:
+  0   all published (or the verb did what was asked)
+  1   finished, some segments kept an older page or got the population's
+  2   nothing changed, the old pages stand
+  64  bad usage or config";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Success,
+    /// Finished with fallbacks.
+    Fallbacks,
+    /// Nothing changed.
+    Unchanged,
+    Usage,
+}
+
+/// A mistake in the call itself, found after parsing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+impl Exit {
+    pub fn of(error: &anyhow::Error) -> Self {
+        let wrong_call = |cause: &(dyn std::error::Error + 'static)| cause.is::<ConfigError>() || cause.is::<UsageError>();
+        if error.chain().any(wrong_call) { Self::Usage } else { Self::Unchanged }
+    }
+}
+
+impl From<Ending> for Exit {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Published | Ending::ShardDone => Self::Success,
+            Ending::PublishedWithFallbacks => Self::Fallbacks,
+            Ending::Stopped => Self::Unchanged,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Fallbacks => 1,
+            Exit::Unchanged => 2,
+            Exit::Usage => 64,
+        })
+    }
+}

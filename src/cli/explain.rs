@@ -1,0 +1,113 @@
+//! `endcap explain`: one page's whole story, from signals to scores.
+
+use anyhow::Context as _;
+
+use crate::domain::explain::PageStory;
+use crate::domain::stage::{FusedPlacement, StockedPlacement};
+use crate::domain::{RunId, SegmentId};
+use crate::night::Workspace;
+use crate::publish;
+
+use super::exit::{Exit, UsageError};
+use super::{Context, output};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  endcap explain --segment seg-001")]
+pub struct Args {
+    /// Whose page
+    #[arg(long, value_name = "ID")]
+    segment: SegmentId,
+    /// Of which run [default: the current one]
+    #[arg(long, value_name = "RUN_ID")]
+    run: Option<RunId>,
+    /// Print the story as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let config = &context.config;
+    let store = publish::open(&config.paths.publish, &config.publish).await?;
+    let run = match args.run {
+        Some(run) => run,
+        None => publish::read_pointer(&*store).await?.context("nothing is published yet; run `endcap run`")?.pointer.run_id,
+    };
+    let workspace = Workspace::new(&config.paths.work);
+    let story: Option<PageStory> = workspace.read(&workspace.story(&run, &args.segment))?;
+    let Some(story) = story else {
+        let known = publish::read_page(&*store, &run, &args.segment).await?.is_some();
+        let problem = match known {
+            true => "the page was carried over or is the ranker's, or another work root holds its story",
+            false => "the run has no such segment; `endcap status` shows the current run",
+        };
+        return Err(UsageError(format!("no story of {} in {run}: {problem}", args.segment)).into());
+    };
+    if args.json { output::json(&story)? } else { print!("{}", tell(&story)) }
+    Ok(Exit::Success)
+}
+
+fn tell(story: &PageStory) -> String {
+    let context = &story.context;
+    let mut lines = vec![
+        format!("{} as of {} ({} households)", context.segment_id, context.as_of, context.households),
+        format!("  signals   {}", context.signals().join("; ")),
+        format!("  goal      {}", context.merchandising.objective),
+    ];
+    if let Some(campaign) = &context.merchandising.campaign {
+        lines.push(format!("  campaign  {} ({})", campaign.name, campaign.feature.join(", ")));
+    }
+    for rule in &context.merchandising.rules {
+        lines.push(format!("  rule      {rule}"));
+    }
+    if let Some(design) = &story.design {
+        lines.push(format!("  persona   {} (private)", design.persona));
+    }
+    lines.push("\nWhat the cascade wrote".into());
+    lines.extend(story.placements.iter().map(written));
+    lines.push("\nWhat AIQA found".into());
+    if story.verdicts.is_empty() {
+        lines.push("  nothing".into());
+    }
+    for verdict in &story.verdicts {
+        lines.push(format!("  {:<24} {:?} in {:?}: {}", verdict.rule, verdict.text, verdict.placement, verdict.reason));
+    }
+    lines.push(format!("\nThe published page ({:?}, {:?})", story.fused.source, story.status));
+    lines.extend(story.fused.placements.iter().enumerate().map(|(at, placement)| shown(at, placement, story)));
+    lines.push("\nWhat the ranker alone would show".into());
+    lines.extend(story.ranker_page.placements.iter().map(|placement| format!("  {}", placement.title)));
+    lines.join("\n") + "\n"
+}
+
+fn written(placement: &StockedPlacement) -> String {
+    let design = &placement.chosen.design;
+    let keywords: Vec<&str> = placement.chosen.keywords.iter().map(|keyword| keyword.text.as_str()).collect();
+    format!(
+        "  {}\n    intent    {}\n    concepts  {}\n    keywords  {} (of {} candidates)\n    products  {} retrieved",
+        design.title,
+        design.intent,
+        design.concepts.join(", "),
+        keywords.join(", "),
+        placement.chosen.candidates.len(),
+        placement.products.len()
+    )
+}
+
+fn shown(at: usize, placement: &FusedPlacement, story: &PageStory) -> String {
+    let campaign = placement.campaign.as_ref().map(|name| format!(", campaign {name}")).unwrap_or_default();
+    let mut text = format!("  {}. {} ({:?}{campaign})", at + 1, placement.title, placement.source);
+    let titles = story.manifest.placements.iter().flat_map(|placement| &placement.products);
+    let titles: std::collections::BTreeMap<_, _> = titles.map(|card| (&card.product_id, card.title.as_str())).collect();
+    for product in &placement.products {
+        let parts = &product.parts;
+        let pinned = if parts.pinned { ", pinned" } else { "" };
+        text.push_str(&format!(
+            "\n     {:.3}  {:<44} ranker {:.2}, relevance {:.2}, rules x{:.2}{pinned}",
+            product.score,
+            titles.get(&product.product_id).copied().unwrap_or("?"),
+            parts.ranker,
+            parts.relevance,
+            parts.rule_factor
+        ));
+    }
+    text
+}

@@ -1,0 +1,125 @@
+//! The command line: one file a verb. The only room that prints, and that uses `anyhow`.
+
+mod exit;
+mod explain;
+mod index;
+mod output;
+mod prepare;
+mod progress;
+mod rollback;
+mod run;
+pub mod serve;
+mod stage;
+mod status;
+mod summary;
+mod tools;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Config;
+use crate::config::clock::Clock;
+use crate::config::env::Variables;
+
+use exit::Exit;
+
+/// Precomputes one personalised storefront page per customer segment, every night, with a cascade of small language
+/// models, and publishes the pages as JSON manifests that a CDN serves.
+#[derive(Debug, Parser)]
+#[command(name = "endcap", version, propagate_version = true, after_help = exit::HELP)]
+struct Args {
+    /// Config file (TOML); every key has a default
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Turn a public data set into the input tables
+    Prepare(prepare::Args),
+    /// Embed keywords and products and bring the LanceDB tables up to date
+    Index(index::Args),
+    /// Say what tonight's run would be, and write its plan
+    Plan(run::PlanArgs),
+    /// Run the night: plan, stages, checkpoints, publish
+    Run(run::RunArgs),
+    /// Publish a run whose shards are all finished
+    Publish(run::PublishArgs),
+    /// Point back at an older run, after checking it whole
+    Rollback(rollback::Args),
+    /// Show what is published
+    Status(status::Args),
+    /// Show the published storefront in a browser
+    Serve(serve::ServeArgs),
+    /// Run one stage over JSON lines, through the code of the night
+    Stage(stage::Args),
+    /// Print one page's whole story
+    Explain(explain::Args),
+}
+
+/// What every verb is given.
+pub(crate) struct Context {
+    pub config: Config,
+    pub variables: Variables,
+    pub clock: Clock,
+}
+
+/// Runs a command line, the program's name first.
+pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(words) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are answers, not errors. Nothing is left to tell if the terminal is gone.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() };
+        }
+    };
+    let variables = Variables::read();
+    start_log(variables.log.as_deref());
+    match dispatch(args, variables) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {}", output::chain(&error));
+            Exit::of(&error).into()
+        }
+    }
+}
+
+fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
+    let file = args.config.or_else(|| variables.config.clone());
+    let config = Config::load(file.as_deref(), &variables)?;
+    let clock = Clock::new(variables.now()?);
+    let context = Context { config, variables, clock };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match args.verb {
+            Verb::Prepare(args) => prepare::run(args, &context).await,
+            Verb::Index(args) => index::run(args, &context).await,
+            Verb::Plan(args) => run::plan(args, &context).await,
+            Verb::Run(args) => run::run(args, &context).await,
+            Verb::Publish(args) => run::publish(args, &context).await,
+            Verb::Rollback(args) => rollback::run(args, &context).await,
+            Verb::Status(args) => status::run(args, &context).await,
+            Verb::Serve(args) => {
+                let paths = &context.config.paths;
+                let options = args.options(&paths.publish, Some(&paths.work)).with_publish(context.config.publish.clone());
+                serve::serve(options, serve::shutdown_signal()).await?;
+                Ok(Exit::Success)
+            }
+            Verb::Stage(args) => stage::run(args, &context).await,
+            Verb::Explain(args) => explain::run(args, &context).await,
+        }
+    })
+}
+
+/// Logs go to stderr; `ENDCAP_LOG` sets the filter.
+fn start_log(filter: Option<&str>) {
+    let filter = EnvFilter::new(filter.unwrap_or("warn,endcap=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}

@@ -1,0 +1,175 @@
+//! What the operator chose: a TOML file over defaults, checked once. Also the only room that reads the environment
+//! ([`env`]) and the clock ([`clock`]).
+//!
+//! Each room defines its own settings; this one composes them, resolves paths and checks the whole.
+
+pub mod clock;
+pub mod env;
+pub mod registry;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Digest;
+use crate::lm::DeviceChoice;
+use crate::{aiqa, embed, fuse, index, keywords, lm, night, publish, rank, themes};
+
+/// A config that cannot be used. The command line answers with exit code 64.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the config file {path}: {source}", path = path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path} is not a valid config: {source}", path = path.display())]
+    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("config [{section}]: {problem}")]
+    Invalid { section: &'static str, problem: String },
+    #[error("environment variable {name}={value:?}: {problem}")]
+    Variable { name: &'static str, value: String, problem: String },
+}
+
+/// All settings. Every key has a default, so an empty file is a valid config.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `auto` (CUDA if built in and present), `cpu` or `cuda`.
+    pub device: DeviceChoice,
+    pub paths: Paths,
+    pub models: Models,
+    pub themes: themes::Settings,
+    pub keywords: keywords::Settings,
+    pub decoder: lm::Settings,
+    pub encoder: embed::Settings,
+    pub index: index::Settings,
+    pub aiqa: aiqa::Settings,
+    pub rank: rank::Settings,
+    pub fuse: fuse::Settings,
+    pub publish: publish::Settings,
+    pub night: night::Settings,
+}
+
+/// Where things are. Relative paths are relative to the working directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Paths {
+    /// Folder or `s3://bucket/prefix` with the five input tables and `merchandising.toml`.
+    pub inputs: String,
+    /// LanceDB: a folder or `s3://bucket/prefix`.
+    pub index: String,
+    /// The public root: a folder or `s3://bucket/prefix`.
+    pub publish: String,
+    /// The private root: checkpoints, stage caches, explain data.
+    pub work: PathBuf,
+    /// Where `report.json` of the latest night is written.
+    pub report: PathBuf,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            inputs: "out/inputs".into(),
+            index: "out/index".into(),
+            publish: "out/storefronts".into(),
+            work: "out/work".into(),
+            report: "out/report.json".into(),
+        }
+    }
+}
+
+/// Which models, by their names in the registry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Models {
+    pub registry: PathBuf,
+    /// The causal language model of both stages.
+    pub student: String,
+    /// The sentence encoder of retrieval and AIQA.
+    pub encoder: String,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self {
+            registry: "models/registry.toml".into(),
+            student: "smollm2-135m-instruct".into(),
+            encoder: "all-minilm-l6-v2".into(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads `path`, or takes the defaults where none is given, then applies the environment's overrides.
+    pub fn load(path: Option<&Path>, variables: &env::Variables) -> Result<Self, ConfigError> {
+        let mut config = match path {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+                toml::from_str(&text)
+                    .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?
+            }
+        };
+        if let Some(device) = variables.device()? {
+            config.device = device;
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        let checks: [(&'static str, Result<(), String>); 10] = [
+            ("themes", self.themes.validate()),
+            ("keywords", self.keywords.validate()),
+            ("decoder", self.decoder.validate()),
+            ("encoder", self.encoder.validate()),
+            ("index", self.index.validate()),
+            ("aiqa", self.aiqa.validate()),
+            ("rank", self.rank.validate()),
+            ("fuse", self.fuse.validate()),
+            ("publish", self.publish.validate()),
+            ("night", self.night.validate()),
+        ];
+        for (section, check) in checks {
+            check.map_err(|problem| ConfigError::Invalid { section, problem })?;
+        }
+        Ok(())
+    }
+
+    /// Digest of every setting that can change a page's bytes: paths, publishing and the night's logistics are left
+    /// out, so that moving a folder does not make a new run.
+    pub fn digest(&self) -> Digest {
+        let shaping = (
+            (&self.models.student, &self.models.encoder, self.device),
+            (&self.themes, &self.keywords, &self.encoder, &self.index),
+            (&self.aiqa, &self.rank, &self.fuse),
+            self.night.shaping(),
+        );
+        // Serialising plain settings to a JSON value cannot fail: no map has a key that is not text.
+        Digest::of(serde_json::to_string(&shaping).unwrap_or_default().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = toml::from_str::<Config>("[paths]\nimputs = \"x\"").expect_err("typo");
+        assert!(error.to_string().contains("imputs"), "{error}");
+    }
+
+    #[test]
+    fn moving_a_folder_is_not_a_new_run() {
+        let mut moved = Config::default();
+        moved.paths.publish = "elsewhere".into();
+        assert_eq!(moved.digest(), Config::default().digest());
+        moved.night.seed += 1;
+        assert_ne!(moved.digest(), Config::default().digest());
+    }
+
+    #[test]
+    fn the_defaults_hold() {
+        Config::default().validate().expect("defaults are valid");
+    }
+}

@@ -1,0 +1,142 @@
+//! The two questions the night asks: which keywords suit a placement, and which products suit its keywords.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use lancedb::Table;
+
+use super::filter::ProductFilter;
+use super::hybrid::{Cut, Hybrid, Match, Matches, Question};
+use super::rows::{KeywordRow, ListingRow, ProductRow};
+use super::shelf::{Found, Shelf};
+use super::store::Store;
+use super::{Index, IndexError, lock, rrf};
+use crate::domain::stage::{Candidate, ProductHit};
+use crate::domain::{Digest, KeywordId, ProductId};
+
+/// What one finished update left, open for searching, with the answers given so far.
+pub struct Searcher {
+    pub content: Digest,
+    keywords: Hybrid,
+    listings: Hybrid,
+    products: Table,
+    shelves: Mutex<BTreeMap<ProductFilter, Arc<Shelf>>>,
+}
+
+impl Searcher {
+    pub async fn open(store: &Store, content: Digest) -> Result<Self, IndexError> {
+        Ok(Self {
+            content,
+            keywords: Hybrid::open::<KeywordRow>(store).await?,
+            listings: Hybrid::open::<ListingRow>(store).await?,
+            products: store.plain_table::<ProductRow>().await?,
+            shelves: Mutex::default(),
+        })
+    }
+
+    /// The products that `filter` lets through, `depth` a listing; read once a filter.
+    async fn shelf(
+        &self,
+        store: &Store,
+        filter: &ProductFilter,
+        depth: usize,
+    ) -> Result<Arc<Shelf>, IndexError> {
+        if let Some(shelf) = lock(&self.shelves).get(filter) {
+            return Ok(Arc::clone(shelf));
+        }
+        let products = store.rows::<ProductRow>(&self.products, filter.products()).await?;
+        let shelf = Arc::new(Shelf::new(products.into_values(), depth));
+        lock(&self.shelves).insert(filter.clone(), Arc::clone(&shelf));
+        Ok(shelf)
+    }
+}
+
+impl Index {
+    /// Keywords near to any of `queries` (a placement's concepts, then its title), at most `limit`: each text once, best
+    /// first, by reciprocal rank over the vector and the full-text list of every query.
+    pub async fn search_keywords(
+        &self,
+        queries: &[String],
+        limit: usize,
+    ) -> Result<Vec<Candidate>, IndexError> {
+        let searcher = self.searcher()?;
+        let questions = self.questions(queries).await?;
+        let cut = Cut {
+            pool: self.settings.pool,
+            min_cosine: self.settings.candidate_min_cosine,
+            min_cosine_share: 0.0,
+        };
+        let everything = ProductFilter::default();
+        let found = searcher.keywords.search(&self.store, &questions, &everything, cut).await?;
+        let lists = || found.iter().flat_map(|matches| [&matches.by_vector, &matches.by_words]);
+        let texts: BTreeMap<&str, &str> =
+            lists().flatten().map(|one| (one.id.as_str(), one.label.as_str())).collect();
+        let mut seen = BTreeSet::new();
+        let fused = rrf::fuse(lists().map(|list| by_id(list)));
+        let candidates = fused.into_iter().filter_map(|(id, score)| {
+            let text = texts.get(id).copied()?;
+            // An id of the table was parsed when it came in.
+            let keyword_id = KeywordId::parse(id).ok()?;
+            let is_new = seen.insert(text.to_lowercase());
+            is_new.then(|| Candidate { keyword_id, text: text.to_owned(), score: score as f32 })
+        });
+        Ok(candidates.take(limit).collect())
+    }
+
+    /// Products for `keywords` that `filter` lets through, at most `limit`, most relevant first, ties by units sold.
+    ///
+    /// A listing's closeness to a keyword is its reciprocal-rank score over the vector and the full-text list, times its
+    /// cosine. Keywords take turns in choosing. Relevance is relative to the placement's closest product, which has 1.
+    pub async fn search_products(
+        &self,
+        keywords: &[String],
+        filter: &ProductFilter,
+        limit: usize,
+    ) -> Result<Vec<ProductHit>, IndexError> {
+        let searcher = self.searcher()?;
+        let questions = self.questions(keywords).await?;
+        let cut = Cut {
+            pool: self.settings.pool,
+            min_cosine: self.settings.min_cosine,
+            min_cosine_share: self.settings.min_cosine_share,
+        };
+        let found = searcher.listings.search(&self.store, &questions, filter, cut).await?;
+        let shelf = searcher.shelf(&self.store, filter, self.settings.max_per_type).await?;
+        let listings: Vec<Vec<Found>> = found.iter().map(|matches| closeness(matches)).collect();
+        let picks = shelf.pick(&listings, limit, self.settings.max_per_type);
+        let best = picks.first().map_or(1.0, |pick| pick.score);
+        let hit = |pick: &super::shelf::Pick| {
+            let keyword = questions.get(pick.keyword)?.text.clone();
+            let product_id = ProductId::parse(pick.product).ok()?;
+            Some(ProductHit { product_id, relevance: (pick.score / best) as f32, keyword })
+        };
+        Ok(picks.iter().filter_map(hit).collect())
+    }
+
+    /// `texts` with their vectors, each once.
+    async fn questions(&self, texts: &[String]) -> Result<Vec<Question>, IndexError> {
+        let mut seen = BTreeSet::new();
+        let texts: Vec<String> = texts.iter().filter(|text| seen.insert(text.as_str())).cloned().collect();
+        let vectors = self.vectors(&texts).await?;
+        Ok(texts.into_iter().zip(vectors).map(|(text, vector)| Question { text, vector }).collect())
+    }
+}
+
+fn by_id(list: &[Match]) -> Vec<(&str, u32)> {
+    list.iter().map(|found| (found.id.as_str(), found.rank)).collect()
+}
+
+/// The listings of a keyword with their closeness to it.
+fn closeness(matches: &Matches) -> Vec<Found<'_>> {
+    let all = matches.by_words.iter().chain(&matches.by_vector);
+    let by_id_of: BTreeMap<&str, &Match> = all.map(|found| (found.id.as_str(), found)).collect();
+    let fused = rrf::fuse([by_id(&matches.by_vector), by_id(&matches.by_words)]);
+    fused
+        .into_iter()
+        .filter_map(|(listing, score)| {
+            let found = by_id_of.get(listing)?;
+            let score = score * f64::from(found.cosine.max(0.0));
+            Some(Found { listing, product_type: &found.label, score })
+        })
+        .collect()
+}

@@ -1,0 +1,48 @@
+//! Everything that can be wrong with an input.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use parquet::errors::ParquetError;
+
+/// Why an input was refused. Rows are counted from 1.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error("{text:?} is not a place to read from: {problem}")]
+    Location { text: String, problem: String },
+    #[error("{file} cannot be read: {source}; check that it exists and that this account may read it")]
+    Read { file: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("{file} is empty (0 bytes); write it again")]
+    Empty { file: String },
+    #[error("{file} is not text in UTF-8; save it as UTF-8")]
+    NotText { file: String },
+    #[error("{file} is not a Parquet file (it does not begin with PAR1); export it as Parquet")]
+    NotParquet { file: String },
+    #[error("{file} is a truncated or damaged Parquet file: {source}; write or fetch it again")]
+    Damaged { file: String, source: ParquetError },
+    #[error("{file} has no column {column:?} ({expected}); its columns are {found}")]
+    MissingColumn { file: String, column: String, expected: String, found: String },
+    #[error("{file}: column {column:?} must be {expected}, but is {found}")]
+    ColumnType { file: String, column: String, expected: String, found: String },
+    #[error("{file}: column {column:?} is null in row {row}; this column must have a value in every row")]
+    Null { file: String, column: String, row: u64 },
+    #[error("{file}: column {column:?}, row {row}: {problem}")]
+    Cell { file: String, column: String, row: u64, problem: String },
+    #[error("{file}: {column} {value:?} stands in row {first} and again in row {second}; keep one of them")]
+    Duplicate { file: String, column: String, value: String, first: u64, second: u64 },
+    #[error("{file} has no rows; at least one {what} is needed")]
+    NoRows { file: String, what: &'static str },
+    #[error("{file}: row {row} is as of {found}, the first row as of {first}; one file holds one night")]
+    AsOf { file: String, row: u64, first: NaiveDate, found: NaiveDate },
+    #[error("{file}: {message}")]
+    Syntax { file: String, message: String },
+    #[error("{file}: {place}: {problem}")]
+    Merchandising { file: String, place: String, problem: String },
+    #[error(
+        "{file}: {place}: there is no {kind} {name:?}{}",
+        suggestion.as_ref().map(|near| format!("; did you mean {near:?}?")).unwrap_or_default()
+    )]
+    UnknownName { file: String, place: String, kind: &'static str, name: String, suggestion: Option<String> },
+    #[error("{} cannot be written: {source}", path.display())]
+    Write { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+}

@@ -1,0 +1,167 @@
+//! Stage 2: LLM 2 picks a placement's keywords, only ever from its candidates (KW-1: by construction of the decoder).
+//!
+//! The answer's form is a choice without replacement over the candidates' own tokens; no other text can be decoded, so
+//! there is nothing to parse and nothing to match back.
+
+use minijinja::Environment;
+use minijinja::value::Serde;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::stage::{Candidate, CandidateSet, ChosenPlacement};
+use crate::domain::{Digest, SegmentId};
+use crate::lm::{Choices, Form, Prompt, Question, Sampling};
+
+/// A versioned set of template files.
+struct Template {
+    version: &'static str,
+    system: &'static str,
+    placement: &'static str,
+    examples: &'static str,
+}
+
+/// The newest version.
+const V1: Template = Template {
+    version: "keywords-v1",
+    system: include_str!("templates/v1/system.txt"),
+    placement: include_str!("templates/v1/placement.txt"),
+    examples: include_str!("templates/v1/examples.jsonl"),
+};
+
+/// Version of the newest templates.
+pub const VERSION: &str = V1.version;
+
+/// `[keywords]` of the config.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Candidates retrieved a placement; 8..=400 (larger models read more).
+    pub candidates: usize,
+    /// Fewest keywords a placement; 1..=`max`.
+    pub min: usize,
+    /// Most keywords a placement; `min`..=20.
+    pub max: usize,
+    pub sampling: Sampling,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let sampling =
+            Sampling { temperature: 0.0, top_p: 1.0, top_k: 0, repetition_penalty: 1.0, repetition_window: 0 };
+        Self { candidates: 40, min: 3, max: 8, sampling }
+    }
+}
+
+impl Settings {
+    pub fn validate(&self) -> Result<(), String> {
+        if !(8..=400).contains(&self.candidates) {
+            return Err(format!("candidates = {} is not within 8..=400", self.candidates));
+        }
+        if self.min == 0 || self.min > self.max || self.max > 20 {
+            return Err(format!("min = {} and max = {} must satisfy 1 <= min <= max <= 20", self.min, self.max));
+        }
+        self.sampling.validate()
+    }
+}
+
+/// Why a placement has no keywords.
+#[derive(Debug, thiserror::Error)]
+pub enum KeywordsError {
+    #[error("template {version} is broken: {source}")]
+    Template { version: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the answer names candidate {index} of {candidates}; the cached answer belongs to other candidates")]
+    Index { index: usize, candidates: usize },
+}
+
+/// Stage 2, ready to ask.
+pub struct Keywords<'a> {
+    settings: &'a Settings,
+    template: Template,
+    prefix: Prompt,
+}
+
+/// What `placement.txt` may use.
+#[derive(Serialize)]
+struct Placement<'a> {
+    title: &'a str,
+    concepts: &'a [String],
+    candidates: &'a [String],
+}
+
+/// A worked example of `examples.jsonl`.
+#[derive(Deserialize)]
+struct Example {
+    title: String,
+    concepts: Vec<String>,
+    candidates: Vec<String>,
+    keywords: Vec<String>,
+}
+
+impl<'a> Keywords<'a> {
+    pub fn new(settings: &'a Settings) -> Result<Self, KeywordsError> {
+        let template = V1;
+        let mut prefix =
+            Prompt::new().trusted("<|im_start|>system\n").trusted(template.system.trim_end()).trusted("<|im_end|>\n");
+        for line in template.examples.lines().filter(|line| !line.is_empty()) {
+            let example: Example = serde_json::from_str(line).map_err(|source| template.broken(source))?;
+            let asked = template.render(&example.title, &example.concepts, &example.candidates)?;
+            prefix = prefix.trusted("<|im_start|>user\n").data(asked).trusted("<|im_end|>\n<|im_start|>assistant\n");
+            prefix = prefix.data(example.keywords.join("\n") + "\n").trusted("<|im_end|>\n");
+        }
+        Ok(Self { settings, template, prefix })
+    }
+
+    /// Version of the templates, part of every answer's key.
+    pub fn version(&self) -> &'static str {
+        self.template.version
+    }
+
+    /// The beginning all questions of this stage share.
+    pub fn prefix(&self) -> &Prompt {
+        &self.prefix
+    }
+
+    /// What to ask for one placement; `None` where it has fewer candidates than keywords are wanted.
+    pub fn question(&self, set: &CandidateSet, segment: &SegmentId, seed: u64) -> Result<Option<Question>, KeywordsError> {
+        if set.candidates.len() < self.settings.min {
+            return Ok(None);
+        }
+        let texts: Vec<String> = set.candidates.iter().map(|candidate| candidate.text.clone()).collect();
+        let asked = self.template.render(&set.design.title, &set.design.concepts, &texts)?;
+        let prompt = Prompt::new()
+            .trusted("<|im_start|>user\n")
+            .data(asked)
+            .trusted("<|im_end|>\n<|im_start|>assistant\n");
+        let parts = [&seed.to_le_bytes()[..], b"keywords", segment.as_str().as_bytes(), set.design.title.as_bytes()];
+        let max = self.settings.max.min(texts.len());
+        let form = Form::Choices(Choices { items: texts, min: self.settings.min, max, separator: "\n".into() });
+        let sampling = self.settings.sampling.clone();
+        // Enough for the longest: a keyword has a handful of tokens, and the decoder counts forced ones too.
+        let max_tokens = max * 24;
+        Ok(Some(Question { prompt, form, sampling, max_tokens, seed: Digest::of_parts(parts).seed() }))
+    }
+
+    /// The placement with the candidates the answer chose, in its order.
+    pub fn chosen(&self, set: CandidateSet, choices: &[usize]) -> Result<ChosenPlacement, KeywordsError> {
+        let candidates = set.candidates.len();
+        let pick = |index: &usize| {
+            set.candidates.get(*index).cloned().ok_or(KeywordsError::Index { index: *index, candidates })
+        };
+        let keywords: Vec<Candidate> = choices.iter().map(pick).collect::<Result<_, _>>()?;
+        Ok(ChosenPlacement { design: set.design, candidates: set.candidates, keywords })
+    }
+}
+
+impl Template {
+    fn render(&self, title: &str, concepts: &[String], candidates: &[String]) -> Result<String, KeywordsError> {
+        let mut environment = Environment::new();
+        environment.add_template("placement", self.placement).map_err(|source| self.broken(source))?;
+        let template = environment.get_template("placement").map_err(|source| self.broken(source))?;
+        let placement = Placement { title, concepts, candidates };
+        let text = template.render(Serde(placement)).map_err(|source| self.broken(source))?;
+        Ok(text.trim_end().to_owned())
+    }
+
+    fn broken(&self, source: impl std::error::Error + Send + Sync + 'static) -> KeywordsError {
+        KeywordsError::Template { version: self.version, source: Box::new(source) }
+    }
+}

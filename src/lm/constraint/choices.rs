@@ -1,0 +1,217 @@
+//! Answers that are a list of given items (KW-1): the decoder can spell nothing else.
+//!
+//! A trie over the tokens of each item and its separator holds what is still to choose from. Because every item ends
+//! with the separator, which no item contains, "soup" and "soup mix" part after their common tokens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Constraint;
+use crate::lm::error::LmError;
+use crate::lm::tokenizer::Tokenizer;
+
+/// `min..=max` distinct items, each written out and followed by `separator`. The answer ends with the model's end token or at
+/// `max`, or when no item is left. Items of equal text count once, as the first of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choices {
+    pub items: Vec<String>,
+    pub min: usize,
+    pub max: usize,
+    pub separator: String,
+}
+
+impl Choices {
+    /// Items a line.
+    pub fn lines(items: Vec<String>, min: usize, max: usize) -> Self {
+        Self { items, min, max, separator: "\n".into() }
+    }
+
+    pub(super) fn start(&self, tokenizer: &Tokenizer) -> Result<ChoicesState, LmError> {
+        self.check()?;
+        let mut trie = Trie::default();
+        let mut seen = BTreeSet::new();
+        for (item, text) in self.items.iter().enumerate() {
+            if seen.insert(text) {
+                trie.insert(&tokenizer.encode_plain(&format!("{text}{}", self.separator))?, item);
+            }
+        }
+        if trie.remaining() < self.min {
+            return Err(LmError::Choices(format!(
+                "{} distinct items, but at least {} are to be chosen",
+                trie.remaining(),
+                self.min
+            )));
+        }
+        trie.check_ends().map_err(|item| self.ambiguous(item))?;
+        Ok(ChoicesState {
+            trie,
+            at: ROOT,
+            path: Vec::new(),
+            chosen: Vec::new(),
+            spec: self.bounds(),
+            eos: tokenizer.eos(),
+            ended: false,
+        })
+    }
+
+    fn check(&self) -> Result<(), LmError> {
+        let refuse = |reason: String| Err(LmError::Choices(reason));
+        if self.max == 0 || self.min > self.max {
+            return refuse(format!("{}..={} items cannot be chosen", self.min, self.max));
+        }
+        if self.separator.is_empty() {
+            return refuse("the separator is empty".into());
+        }
+        for (i, item) in self.items.iter().enumerate() {
+            if item.trim() != item || item.is_empty() {
+                return refuse(format!("item {i} {item:?} is empty or has white space at an end"));
+            }
+            if item.contains(char::is_control) || item.contains(&self.separator) {
+                return refuse(format!("item {i} {item:?} holds a control character or the separator"));
+            }
+        }
+        Ok(())
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { min: self.min, max: self.max }
+    }
+
+    fn ambiguous(&self, item: usize) -> LmError {
+        LmError::Choices(format!("item {item} {:?} is the beginning of another item", self.items[item]))
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    min: usize,
+    max: usize,
+}
+
+const ROOT: usize = 0;
+
+/// Token sequences of the items not yet chosen.
+#[derive(Debug)]
+struct Trie {
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    children: BTreeMap<u32, usize>,
+    /// Items below that are still to be had.
+    remaining: usize,
+    /// The item that ends here.
+    item: Option<usize>,
+}
+
+impl Default for Trie {
+    fn default() -> Self {
+        Self { nodes: vec![Node::default()] }
+    }
+}
+
+impl Trie {
+    fn insert(&mut self, tokens: &[u32], item: usize) {
+        let mut at = ROOT;
+        self.nodes[at].remaining += 1;
+        for token in tokens {
+            let next = self.nodes.len();
+            at = *self.nodes[at].children.entry(*token).or_insert(next);
+            if at == next {
+                self.nodes.push(Node::default());
+            }
+            self.nodes[at].remaining += 1;
+        }
+        self.nodes[at].item = Some(item);
+    }
+
+    /// An item whose tokens begin another's, if there is one.
+    fn check_ends(&self) -> Result<(), usize> {
+        let inner = self.nodes.iter().find(|node| !node.children.is_empty() && node.item.is_some());
+        inner.and_then(|node| node.item).map_or(Ok(()), Err)
+    }
+
+    fn remaining(&self) -> usize {
+        self.nodes[ROOT].remaining
+    }
+
+    /// Tokens that lead from `at` to items still to be had, ascending.
+    fn next(&self, at: usize) -> impl Iterator<Item = u32> + '_ {
+        let open = self.nodes[at].children.iter().filter(|(_, child)| self.nodes[**child].remaining > 0);
+        open.map(|(token, _)| *token)
+    }
+}
+
+/// How far an answer has come.
+#[derive(Debug)]
+pub struct ChoicesState {
+    trie: Trie,
+    at: usize,
+    /// Nodes from the root to `at`, the root left out.
+    path: Vec<usize>,
+    chosen: Vec<usize>,
+    spec: Bounds,
+    eos: u32,
+    ended: bool,
+}
+
+impl ChoicesState {
+    fn may_end(&self) -> bool {
+        self.at == ROOT && self.chosen.len() >= self.spec.min
+    }
+
+    fn take(&mut self, item: usize) {
+        self.chosen.push(item);
+        for node in std::iter::once(ROOT).chain(self.path.drain(..)) {
+            self.trie.nodes[node].remaining -= 1;
+        }
+        self.at = ROOT;
+    }
+}
+
+impl Constraint for ChoicesState {
+    fn forced(&mut self) -> Result<Vec<u32>, LmError> {
+        let mut forced = Vec::new();
+        while !self.is_complete() {
+            let allowed = self.allowed()?;
+            let [only] = allowed[..] else { break };
+            self.commit(only)?;
+            forced.push(only);
+        }
+        Ok(forced)
+    }
+
+    fn allowed(&mut self) -> Result<Vec<u32>, LmError> {
+        let mut tokens: Vec<u32> = self.trie.next(self.at).collect();
+        if self.may_end() {
+            tokens.push(self.eos);
+            tokens.sort_unstable();
+        }
+        Ok(tokens)
+    }
+
+    fn commit(&mut self, token: u32) -> Result<(), LmError> {
+        if token == self.eos && self.may_end() {
+            self.ended = true;
+            return Ok(());
+        }
+        let child = self.trie.nodes[self.at].children.get(&token).copied();
+        let open = child.filter(|child| self.trie.nodes[*child].remaining > 0);
+        let child = open.ok_or_else(|| LmError::Choices(format!("token {token} leads to no item")))?;
+        self.at = child;
+        self.path.push(child);
+        if let Some(item) = self.trie.nodes[child].item {
+            self.take(item);
+        }
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        let full = self.chosen.len() == self.spec.max || self.trie.remaining() == 0;
+        self.ended || (self.at == ROOT && full)
+    }
+
+    fn choices(&self) -> &[usize] {
+        &self.chosen
+    }
+}

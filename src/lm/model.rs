@@ -1,0 +1,117 @@
+//! A language model: weights, vocabulary, and the device they run on.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::Device;
+
+use super::error::LmError;
+use super::llama::{Chunk, Kv, Llama};
+use super::tokenizer::Tokenizer;
+use super::weights::{Gguf, ModelConfig, Weights};
+
+#[derive(Debug)]
+pub struct Model {
+    llama: Llama,
+    tokenizer: Arc<Tokenizer>,
+}
+
+impl Model {
+    /// Loads a GGUF of the Llama architecture with its tokenizer. On the CPU it runs on this room's kernels, on any
+    /// other device in candle's operations.
+    pub fn load(gguf: &Path, device: &Device) -> Result<Self, LmError> {
+        let mut file = Gguf::open(gguf)?;
+        let tokenizer = Tokenizer::from_gguf(&file)?;
+        let weights = file.weights()?;
+        tracing::debug!(model = %gguf.display(), layers = weights.config.layers, "model loaded");
+        Self::from_weights(weights, tokenizer, device)
+    }
+
+    /// As [`load`](Self::load), from parts already in memory.
+    pub fn from_weights(weights: Weights, tokenizer: Tokenizer, device: &Device) -> Result<Self, LmError> {
+        let llama = match device {
+            Device::Cpu => Llama::on_cpu(weights)?,
+            device => Llama::in_tensors(&weights, device)?,
+        };
+        Self::new(llama, tokenizer)
+    }
+
+    /// In candle's operations, on the CPU too: what the kernels are held against.
+    pub fn reference(weights: &Weights, tokenizer: Tokenizer, device: &Device) -> Result<Self, LmError> {
+        Self::new(Llama::in_tensors(weights, device)?, tokenizer)
+    }
+
+    fn new(llama: Llama, tokenizer: Tokenizer) -> Result<Self, LmError> {
+        let (tokens, rows) = (tokenizer.vocab_size(), llama.config().vocab_size);
+        if tokens > rows {
+            return Err(LmError::Shape(format!("{tokens} tokens, but embeddings for {rows}")));
+        }
+        Ok(Self { llama, tokenizer: Arc::new(tokenizer) })
+    }
+
+    pub fn tokenizer(&self) -> &Arc<Tokenizer> {
+        &self.tokenizer
+    }
+
+    pub fn config(&self) -> &ModelConfig {
+        self.llama.config()
+    }
+
+    /// Logits after the last token of each sequence, all in one ragged batch, `prefix` computed once for all of them.
+    /// Each sequence needs a token; each row is as long as the vocabulary.
+    pub fn logits(&self, prefix: &[u32], sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, LmError> {
+        self.check(prefix, sequences)?;
+        let mut shared = self.new_kv();
+        if !prefix.is_empty() {
+            self.extend(&mut shared, prefix, prefix.len())?;
+        }
+        let prefix = (!prefix.is_empty()).then_some(&shared);
+        let mut own: Vec<Kv> = sequences.iter().map(|_| self.new_kv()).collect();
+        let pairs = sequences.iter().zip(&mut own);
+        let mut chunks: Vec<Chunk<'_>> =
+            pairs.map(|(tokens, kv)| Chunk { tokens, prefix, kv, wants_logits: true }).collect();
+        self.forward(&mut chunks)
+    }
+
+    fn check(&self, prefix: &[u32], sequences: &[&[u32]]) -> Result<(), LmError> {
+        let limit = self.config().context_length;
+        for sequence in sequences {
+            let (shared, prompt) = (prefix.len(), sequence.len());
+            if sequence.is_empty() {
+                return Err(LmError::EmptyPrompt);
+            }
+            if shared + prompt > limit {
+                let what = "the model's context";
+                return Err(LmError::TooLong {
+                    needed: shared + prompt,
+                    shared,
+                    prompt,
+                    answer: 0,
+                    limit,
+                    what,
+                });
+            }
+        }
+        let mut tokens = prefix.iter().chain(sequences.iter().copied().flatten());
+        match tokens.find(|token| **token as usize >= self.config().vocab_size) {
+            Some(token) => Err(LmError::Tokenizer(format!("there is no token {token}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Feeds `tokens` to `kv`, at most `rows` a pass.
+    pub(super) fn extend(&self, kv: &mut Kv, tokens: &[u32], rows: usize) -> Result<(), LmError> {
+        for tokens in tokens.chunks(rows) {
+            self.forward(&mut [Chunk { tokens, prefix: None, kv, wants_logits: false }])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn new_kv(&self) -> Kv {
+        self.llama.new_kv()
+    }
+
+    pub(super) fn forward(&self, chunks: &mut [Chunk<'_>]) -> Result<Vec<Vec<f32>>, LmError> {
+        self.llama.forward(chunks)
+    }
+}

@@ -1,0 +1,80 @@
+//! Tonight's inputs, read and checked before anything is computed.
+
+use chrono::NaiveDate;
+
+use crate::domain::merchandising::Merchandising;
+use crate::domain::{Catalog, Digest, Keyword, SegmentContext, SegmentId};
+use crate::ingest::{self, IngestError, Location, contract};
+use crate::rank::{self, PurchaseRates, PurchaseRatesBuilder};
+
+/// All of tonight's inputs.
+pub struct Inputs {
+    pub as_of: NaiveDate,
+    /// Sorted by id, merchandising filled in.
+    pub segments: Vec<SegmentContext>,
+    pub catalog: Catalog,
+    pub keywords: Vec<Keyword>,
+    pub merchandising: Merchandising,
+    pub rates: PurchaseRates,
+    /// Of all tables, byte for byte.
+    pub digest: Digest,
+}
+
+/// The catalogue's side of the inputs: all an index needs.
+pub struct Shelf {
+    pub catalog: Catalog,
+    pub keywords: Vec<Keyword>,
+}
+
+/// Reads products and keywords alone.
+pub async fn load_shelf(from: &str) -> Result<Shelf, IngestError> {
+    let root = Location::parse(from)?;
+    let products = ingest::fetch(&root.join(contract::PRODUCTS)).await?;
+    let keywords = ingest::fetch(&root.join(contract::KEYWORDS)).await?;
+    Ok(Shelf { catalog: ingest::products(&products)?, keywords: ingest::keywords(&keywords)? })
+}
+
+impl Inputs {
+    /// Reads everything below `from`. `today` stands in for `as_of` where there is not one segment.
+    pub async fn load(from: &str, rank: &rank::Settings, today: NaiveDate) -> Result<Self, IngestError> {
+        let root = Location::parse(from)?;
+        let fetch = |name: &'static str| {
+            let location = root.join(name);
+            async move { ingest::fetch(&location).await }
+        };
+        let segments_file = fetch(contract::SEGMENTS).await?;
+        let products_file = fetch(contract::PRODUCTS).await?;
+        let keywords_file = fetch(contract::KEYWORDS).await?;
+        let interactions_file = fetch(contract::INTERACTIONS).await?;
+        let rules_file = fetch(contract::MERCHANDISING).await?;
+
+        let mut segments = ingest::segments(&segments_file)?;
+        let catalog = ingest::products(&products_file)?;
+        let keywords = ingest::keywords(&keywords_file)?;
+        let ids: Vec<SegmentId> = segments.iter().map(|segment| segment.segment_id.clone()).collect();
+        let merchandising = ingest::merchandising(rules_file.text()?, rules_file.name(), &catalog, &ids)?;
+        for segment in &mut segments {
+            segment.merchandising = merchandising.as_context(&segment.segment_id, segment.as_of);
+        }
+        let mut rates = PurchaseRatesBuilder::new(&catalog, rank.clone());
+        ingest::interactions(&interactions_file, |row| {
+            rates.add(rank::Purchase {
+                segment: row.segment_id,
+                household: row.household_id,
+                visit: row.visit_id,
+                product: row.product_id,
+            });
+        })?;
+        let rates = rates.finish();
+        let files = [&segments_file, &products_file, &keywords_file, &interactions_file, &rules_file];
+        let digests: Vec<Digest> = files.iter().map(|file| file.digest()).collect();
+        let digest = Digest::of_parts(digests.iter().map(|digest| &digest.as_bytes()[..]));
+        let as_of = segments.first().map_or(today, |segment| segment.as_of);
+        Ok(Self { as_of, segments, catalog, keywords, merchandising, rates, digest })
+    }
+
+    /// Keeps the first `most` segments by id.
+    pub fn keep_first(&mut self, most: usize) {
+        self.segments.truncate(most);
+    }
+}

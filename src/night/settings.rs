@@ -1,0 +1,60 @@
+//! `[night]` of the config.
+
+use serde::{Deserialize, Serialize};
+
+/// How a night is cut up, and when it is not good enough to publish.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Seed of everything that is drawn.
+    pub seed: u64,
+    /// Segments a group: the unit of batch, checkpoint and shard; 1..=512.
+    pub group_segments: usize,
+    /// Past this share of carried-over and ranker-only pages the night stops and the pointer stays; 0..1.
+    pub max_fallback_share: f64,
+    /// A page says it is valid for this many days; 1..=60.
+    pub valid_days: u32,
+    /// An unchanged page is made new once fewer days than this are left to it; 0..=`valid_days`.
+    pub renew_days: u32,
+    /// Products retrieved a placement, before ranking and rules; 10..=400.
+    pub retrieved_products: usize,
+    /// Searches under way at once; 1..=64.
+    pub concurrent_searches: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 7,
+            group_segments: 24,
+            max_fallback_share: 0.5,
+            valid_days: 7,
+            renew_days: 2,
+            retrieved_products: 40,
+            concurrent_searches: 4,
+        }
+    }
+}
+
+impl Settings {
+    pub fn validate(&self) -> Result<(), String> {
+        let within = |name: &str, value: usize, low: usize, high: usize| match (low..=high).contains(&value) {
+            true => Ok(()),
+            false => Err(format!("{name} = {value} is not within {low}..={high}")),
+        };
+        within("group_segments", self.group_segments, 1, 512)?;
+        within("valid_days", self.valid_days as usize, 1, 60)?;
+        within("renew_days", self.renew_days as usize, 0, self.valid_days as usize)?;
+        within("retrieved_products", self.retrieved_products, 10, 400)?;
+        within("concurrent_searches", self.concurrent_searches, 1, 64)?;
+        if !(0.0..=1.0).contains(&self.max_fallback_share) {
+            return Err(format!("max_fallback_share = {} is not within 0..1", self.max_fallback_share));
+        }
+        Ok(())
+    }
+
+    /// The settings that can change a page's bytes.
+    pub fn shaping(&self) -> impl Serialize {
+        (self.seed, self.retrieved_products)
+    }
+}

@@ -1,0 +1,368 @@
+//! The stages of one group of segments, in order: design → candidates → keywords → products → AIQA → fusion.
+//!
+//! A segment that fails at a stage leaves the group there and is settled later (carried over, or the ranker's page); the
+//! others go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use crate::aiqa::{self, PageInput, TitleCase};
+use crate::config::clock::Stopwatch;
+use crate::domain::explain::PageStory;
+use crate::domain::manifest::PageStatus;
+use crate::domain::merchandising::{Rule, RuleKind};
+use crate::domain::stage::{CandidateSet, ChosenPlacement, JudgedPage, PageDesign, StockedPage, StockedPlacement};
+use crate::domain::{SegmentContext, SegmentId};
+use crate::fuse::{Audience, FuseError, Fuser};
+use crate::index::{IndexError, ProductFilter};
+use crate::keywords::{Keywords, KeywordsError};
+use crate::lm::Usage;
+use crate::themes::{Brief, Themes, ThemesError};
+
+use super::answers::{Answers, AskError, Inquiry, Replies};
+use super::progress::Progress;
+use super::vectors::Vectors;
+use super::workspace::WorkError;
+use super::Night;
+
+/// What became of a segment within its group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Page(Box<PageStory>),
+    Failed { stage: String, reason: String },
+}
+
+/// What a model stage cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelCost {
+    pub asked: usize,
+    pub cached: usize,
+    /// Of the answers that were computed.
+    pub usage: Usage,
+}
+
+impl ModelCost {
+    pub fn merge(&mut self, other: &Self) {
+        self.asked += other.asked;
+        self.cached += other.cached;
+        self.usage += other.usage;
+    }
+
+    fn add(&mut self, replies: &Replies) {
+        self.asked += replies.answers.len();
+        self.cached += replies.cached;
+        self.usage += replies.usage;
+    }
+}
+
+/// A finished group, as its checkpoint keeps it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct GroupRecord {
+    pub outcomes: BTreeMap<SegmentId, Outcome>,
+    pub themes: ModelCost,
+    pub keywords: ModelCost,
+    /// Stage → seconds.
+    pub seconds: BTreeMap<String, f64>,
+}
+
+/// The whole group cannot go on; the night stops and can be resumed.
+#[derive(Debug, thiserror::Error)]
+pub enum GroupError {
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Themes(#[from] ThemesError),
+    #[error(transparent)]
+    Keywords(#[from] KeywordsError),
+}
+
+/// A segment on its way through the stages.
+struct Draft<'a> {
+    context: &'a SegmentContext,
+    design: Option<PageDesign>,
+    placements: Vec<StockedPlacement>,
+}
+
+/// One group at work.
+pub struct GroupRun<'a> {
+    night: &'a Night<'a>,
+    fuser: &'a Fuser<'a>,
+    vectors: &'a Vectors,
+    record: GroupRecord,
+}
+
+impl<'a> GroupRun<'a> {
+    pub fn new(night: &'a Night<'a>, fuser: &'a Fuser<'a>, vectors: &'a Vectors) -> Self {
+        Self { night, fuser, vectors, record: GroupRecord::default() }
+    }
+
+    /// Runs all stages over `contexts`.
+    pub async fn run(mut self, contexts: &[&'a SegmentContext]) -> Result<GroupRecord, GroupError> {
+        let mut drafts = self.design(contexts).await?;
+        let sets = self.candidates(&drafts).await?;
+        let chosen = self.choose(&drafts, sets).await?;
+        self.stock(&mut drafts, chosen).await?;
+        self.finish(&drafts)?;
+        Ok(self.record)
+    }
+
+    fn fail(&mut self, segment: &SegmentId, stage: &str, reason: impl ToString) {
+        let outcome = Outcome::Failed { stage: stage.into(), reason: reason.to_string() };
+        self.record.outcomes.insert(segment.clone(), outcome);
+    }
+
+    fn took(&mut self, stage: &str, watch: Stopwatch) {
+        self.record.seconds.insert(stage.into(), watch.seconds());
+    }
+
+    fn answers(&self) -> Answers<'a> {
+        let tools = self.night.tools;
+        Answers { workspace: self.night.workspace, engine: &tools.engine, model: tools.student }
+    }
+
+    fn progress(&self) -> Arc<dyn Progress> {
+        Arc::clone(&self.night.progress)
+    }
+
+    /// Stage 1. A segment without signals has no design and gets the ranker's page in the end.
+    async fn design(&mut self, contexts: &[&'a SegmentContext]) -> Result<Vec<Draft<'a>>, GroupError> {
+        let watch = Stopwatch::start();
+        let night = self.night;
+        let placements = night.inputs.merchandising.page.placements;
+        let themes = Themes::new(night.settings.themes, &night.tools.encoder)?;
+        let mut drafts = Vec::new();
+        let mut questions = Vec::new();
+        let mut asking = Vec::new();
+        for context in contexts {
+            let admit = |phrase: &str| accepts_phrase(night, context, phrase);
+            let brief = Brief { placements, admit: &admit, seed: night.settings.night.seed };
+            match themes.question(context, &brief)? {
+                Some(question) => {
+                    questions.push(question);
+                    asking.push(*context);
+                }
+                None => drafts.push(Draft { context, design: None, placements: Vec::new() }),
+            }
+        }
+        night.progress.begin("themes", "pages", questions.len() as u64);
+        let inquiry = Inquiry { stage: "themes", version: themes.version(), prefix: themes.prefix(), questions };
+        let replies = self.answers().ask(inquiry, self.progress()).await?;
+        self.record.themes.add(&replies);
+        night.progress.end(&cached(&replies));
+        for (context, answer) in asking.into_iter().zip(replies.answers) {
+            let segment = &context.segment_id;
+            let design = match answer {
+                Ok(answer) => themes.design(segment, &answer.text, placements).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            match design {
+                Ok(design) => drafts.push(Draft { context, design: Some(design), placements: Vec::new() }),
+                Err(reason) => self.fail(segment, "themes", reason),
+            }
+        }
+        drafts.sort_by(|a, b| a.context.segment_id.cmp(&b.context.segment_id));
+        self.took("themes", watch);
+        Ok(drafts)
+    }
+
+    /// Retrieves candidate keywords for every placement of every draft, with the draft's number.
+    async fn candidates(&mut self, drafts: &[Draft<'a>]) -> Result<Vec<(usize, CandidateSet)>, GroupError> {
+        let watch = Stopwatch::start();
+        let night = self.night;
+        let designs: Vec<_> = drafts
+            .iter()
+            .enumerate()
+            .flat_map(|(at, draft)| {
+                let pages = draft.design.iter().flat_map(|page| page.placements.iter().chain(&page.reserve));
+                pages.map(move |design| (at, design.clone()))
+            })
+            .collect();
+        night.progress.begin("candidates", "placements", designs.len() as u64);
+        let limit = night.settings.keywords.candidates;
+        let sets: Vec<(usize, CandidateSet)> = stream::iter(designs)
+            .map(|(at, design)| async move {
+                let mut queries = design.concepts.clone();
+                queries.push(design.title.clone());
+                let candidates = night.tools.index.search_keywords(&queries, limit).await?;
+                night.progress.advance(1);
+                Ok::<_, IndexError>((at, CandidateSet { design, candidates }))
+            })
+            .buffered(night.settings.night.concurrent_searches)
+            .try_collect()
+            .await?;
+        night.progress.end("");
+        self.took("candidates", watch);
+        Ok(sets)
+    }
+
+    /// Stage 2. A placement without an answer is dropped, with a log line; AIQA's reserve fills its place.
+    async fn choose(
+        &mut self,
+        drafts: &[Draft<'a>],
+        sets: Vec<(usize, CandidateSet)>,
+    ) -> Result<Vec<(usize, ChosenPlacement)>, GroupError> {
+        let watch = Stopwatch::start();
+        let night = self.night;
+        let keywords = Keywords::new(night.settings.keywords)?;
+        let mut questions = Vec::new();
+        let mut asking = Vec::new();
+        for (at, set) in sets {
+            let segment = &drafts[at].context.segment_id;
+            if let Some(question) = keywords.question(&set, segment, night.settings.night.seed)? {
+                questions.push(question);
+                asking.push((at, set));
+            }
+        }
+        night.progress.begin("keywords", "placements", questions.len() as u64);
+        let inquiry = Inquiry { stage: "keywords", version: keywords.version(), prefix: keywords.prefix(), questions };
+        let replies = self.answers().ask(inquiry, self.progress()).await?;
+        self.record.keywords.add(&replies);
+        night.progress.end(&cached(&replies));
+        let mut chosen = Vec::new();
+        for ((at, set), answer) in asking.into_iter().zip(replies.answers) {
+            match answer {
+                Ok(answer) => chosen.push((at, keywords.chosen(set, &answer.choices)?)),
+                Err(error) => tracing::warn!(placement = set.design.title, %error, "a placement has no keywords"),
+            }
+        }
+        self.took("keywords", watch);
+        Ok(chosen)
+    }
+
+    /// Finds products for every placement and hands them to their drafts, in page order.
+    async fn stock(
+        &mut self,
+        drafts: &mut [Draft<'a>],
+        chosen: Vec<(usize, ChosenPlacement)>,
+    ) -> Result<(), GroupError> {
+        let watch = Stopwatch::start();
+        let night = self.night;
+        night.progress.begin("products", "placements", chosen.len() as u64);
+        let filters: Vec<ProductFilter> = drafts.iter().map(|draft| filter(night, draft.context)).collect();
+        let stocked: Vec<(usize, StockedPlacement)> = stream::iter(chosen)
+            .map(|(at, chosen)| {
+                let filter = &filters[at];
+                async move {
+                    let texts: Vec<String> = chosen.keywords.iter().map(|keyword| keyword.text.clone()).collect();
+                    let limit = night.settings.night.retrieved_products;
+                    let products = night.tools.index.search_products(&texts, filter, limit).await?;
+                    night.progress.advance(1);
+                    Ok::<_, IndexError>((at, StockedPlacement { chosen, products }))
+                }
+            })
+            .buffered(night.settings.night.concurrent_searches)
+            .try_collect()
+            .await?;
+        for (at, placement) in stocked {
+            drafts[at].placements.push(placement);
+        }
+        night.progress.end("");
+        self.took("products", watch);
+        Ok(())
+    }
+
+    /// AIQA and fusion, segment by segment.
+    fn finish(&mut self, drafts: &[Draft<'a>]) -> Result<(), GroupError> {
+        let watch = Stopwatch::start();
+        self.night.progress.begin("aiqa and fusion", "pages", drafts.len() as u64);
+        for draft in drafts {
+            let segment = &draft.context.segment_id;
+            match self.page(draft) {
+                Ok(story) => {
+                    self.record.outcomes.insert(segment.clone(), Outcome::Page(Box::new(story)));
+                }
+                Err((stage, reason)) => self.fail(segment, stage, reason),
+            }
+            self.night.progress.advance(1);
+        }
+        self.night.progress.end("");
+        self.took("aiqa and fusion", watch);
+        Ok(())
+    }
+
+    fn page(&self, draft: &Draft<'a>) -> Result<PageStory, (&'static str, String)> {
+        let judged = self.judge(draft).map_err(|error| ("aiqa", error.to_string()))?;
+        self.story(draft, judged).map_err(|error| ("fusion", error.to_string()))
+    }
+
+    fn judge(&self, draft: &Draft<'a>) -> Result<JudgedPage, aiqa::AiqaError> {
+        let night = self.night;
+        let context = draft.context;
+        let rules: Vec<&Rule> = night.inputs.merchandising.active(&context.segment_id, context.as_of).collect();
+        let titles = draft.design.iter().flat_map(|design| &design.placements).map(|design| &design.title);
+        let first: BTreeSet<&String> = titles.collect();
+        let (placements, reserve) =
+            draft.placements.iter().cloned().partition(|placement| first.contains(&placement.chosen.design.title));
+        let persona = draft.design.as_ref().map(|design| design.persona.clone()).unwrap_or_default();
+        let page = StockedPage { segment_id: context.segment_id.clone(), persona, placements, reserve };
+        let shape = night.inputs.merchandising.page;
+        let input = PageInput { page: &page, context, catalog: &night.inputs.catalog, rules: &rules, shape };
+        aiqa::judge_page(&night.tools.policy, &input, self.vectors)
+    }
+
+    fn story(&self, draft: &Draft<'a>, judged: JudgedPage) -> Result<PageStory, FuseError> {
+        let night = self.night;
+        let context = draft.context;
+        let accepts_title = |aisle: &str| accepts_phrase(night, context, aisle);
+        let audience = Audience { context, accepts_title: &accepts_title };
+        let ranker_page = self.fuser.ranker_page(&audience)?;
+        let fused = if judged.placements.is_empty() { ranker_page.clone() } else { self.fuser.fuse(&judged, &audience)? };
+        let manifest = night.manifest(&fused)?;
+        Ok(PageStory {
+            context: context.clone(),
+            design: draft.design.clone(),
+            placements: draft.placements.clone(),
+            verdicts: judged.verdicts,
+            products: night.cards(&ranker_page, &manifest)?,
+            fused,
+            ranker_page,
+            manifest,
+            status: PageStatus::New,
+        })
+    }
+}
+
+fn cached(replies: &Replies) -> String {
+    match replies.cached {
+        0 => String::new(),
+        cached => format!("{cached} from the cache"),
+    }
+}
+
+/// Whether a written title may stand on this segment's page.
+pub fn accepts_title(night: &Night, context: &SegmentContext, title: &str) -> bool {
+    night.tools.policy.judge_title(&case(context, title)).is_empty()
+}
+
+/// The same of an aisle or product type, which need not read like a title.
+pub fn accepts_phrase(night: &Night, context: &SegmentContext, phrase: &str) -> bool {
+    night.tools.policy.judge_keyword(&case(context, phrase)).is_empty()
+}
+
+fn case<'a>(context: &'a SegmentContext, title: &'a str) -> TitleCase<'a> {
+    TitleCase { title, as_of: context.as_of, rules: &context.merchandising.rules, demographics: &context.demographics }
+}
+
+/// What may be retrieved for this segment at all.
+fn filter(night: &Night, context: &SegmentContext) -> ProductFilter {
+    let mut filter = ProductFilter { in_stock_only: true, ..ProductFilter::default() };
+    filter.forbidden_tags.extend(night.tools.policy.settings().never_featured_tags.iter().cloned());
+    for rule in night.inputs.merchandising.active(&context.segment_id, context.as_of) {
+        match &rule.kind {
+            RuleKind::ForbidTags { tags } => filter.forbidden_tags.extend(tags.iter().cloned()),
+            RuleKind::Block { target } => {
+                filter.blocked.insert(target.clone());
+            }
+            _ => {}
+        }
+    }
+    filter
+}

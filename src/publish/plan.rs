@@ -1,0 +1,73 @@
+//! What a run publishes: every segment of the input, each page new or taken over (RUN-2).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::domain::manifest::PageStatus;
+use crate::domain::stage::Source;
+use crate::domain::{RunId, SegmentId};
+
+use super::PublishError;
+
+/// A run, ready to be published.
+#[derive(Debug, Clone)]
+pub struct PublishPlan {
+    pub run_id: RunId,
+    pub as_of: NaiveDate,
+    /// The run's start time, fixed in the night's plan: it stands in the index, whose bytes never change.
+    pub generated_at: DateTime<Utc>,
+    /// Stands in the pointer.
+    pub published_at: DateTime<Utc>,
+    pub pages: BTreeMap<SegmentId, PagePlan>,
+}
+
+#[derive(Debug, Clone)]
+pub enum PagePlan {
+    /// Made tonight.
+    New { page: PageBytes, source: Source },
+    /// Unchanged since `from_run`: copied, nothing was computed.
+    Reused { from_run: RunId },
+    /// A failure's fallback: copied from `from_run`.
+    CarriedOver { from_run: RunId },
+}
+
+impl PagePlan {
+    pub fn status(&self) -> PageStatus {
+        match self {
+            Self::New { .. } => PageStatus::New,
+            Self::Reused { .. } => PageStatus::Reused,
+            Self::CarriedOver { .. } => PageStatus::CarriedOver,
+        }
+    }
+
+    /// The run whose page is copied.
+    pub fn from_run(&self) -> Option<&RunId> {
+        match self {
+            Self::New { .. } => None,
+            Self::Reused { from_run } | Self::CarriedOver { from_run } => Some(from_run),
+        }
+    }
+}
+
+/// A finished page's exact bytes.
+#[derive(Debug, Clone)]
+pub enum PageBytes {
+    Memory(Bytes),
+    /// A file of the checkpoint; read when needed, so that a large run need not fit in memory.
+    File(PathBuf),
+}
+
+impl PageBytes {
+    pub(super) async fn read(&self) -> Result<Bytes, PublishError> {
+        match self {
+            Self::Memory(bytes) => Ok(bytes.clone()),
+            Self::File(path) => match tokio::fs::read(path).await {
+                Ok(bytes) => Ok(bytes.into()),
+                Err(cause) => Err(PublishError::PageFile { path: path.clone(), cause }),
+            },
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The `[publish]` table of the configuration.
+
+use serde::{Deserialize, Serialize};
+
+/// How runs are published and kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Requests in flight at once, 1..=256.
+    pub concurrency: usize,
+    /// `max-age` of `current.json`, seconds, 0..=3600: how long a shop front may show the run before.
+    pub pointer_max_age_seconds: u32,
+    /// Complete runs kept by retention, 2..=10000; the current and the previous run are kept besides.
+    pub keep_runs: usize,
+    /// Addresses buckets as `endpoint/bucket` instead of `bucket.endpoint`. Needed for most S3 servers reached by a host
+    /// name of their own; an endpoint given by IP address is addressed so anyway.
+    pub s3_force_path_style: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { concurrency: 16, pointer_max_age_seconds: 5, keep_runs: 14, s3_force_path_style: false }
+    }
+}
+
+impl Settings {
+    /// Names the key that is out of range.
+    pub fn validate(&self) -> Result<(), String> {
+        if !(1..=256).contains(&self.concurrency) {
+            return Err(format!("publish.concurrency is {}, must be in 1..=256", self.concurrency));
+        }
+        if self.pointer_max_age_seconds > 3600 {
+            let seconds = self.pointer_max_age_seconds;
+            return Err(format!("publish.pointer_max_age_seconds is {seconds}, must be in 0..=3600"));
+        }
+        if !(2..=10_000).contains(&self.keep_runs) {
+            return Err(format!("publish.keep_runs is {}, must be in 2..=10000", self.keep_runs));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Is a run whole? Every object of its index there, with its size and sha256 (PUB-1).
+
+use std::fmt;
+
+use futures::FutureExt;
+use serde::Serialize;
+
+use crate::domain::manifest::{IndexEntry, RunIndex, keys};
+use crate::domain::{Digest, RunId};
+
+use super::read::read_index_and_digest;
+use super::{PublishError, Settings, Store, StoreError, in_flight};
+
+/// An object that is not as its run's index says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    pub key: String,
+    pub fault: Fault,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    Missing,
+    /// Bytes.
+    Size {
+        expected: u64,
+        found: u64,
+    },
+    Sha256 {
+        expected: Digest,
+        found: Digest,
+    },
+    /// The index names a key of another run or segment.
+    Misplaced,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = &self.key;
+        match self.fault {
+            Fault::Missing => write!(f, "{key} is missing"),
+            Fault::Size { expected, found } => write!(f, "{key} has {found} bytes, not {expected}"),
+            Fault::Sha256 { expected, found } => write!(f, "{key} has the sha256 {found}, not {expected}"),
+            Fault::Misplaced => {
+                write!(f, "{key} is named by the index of another run or for another segment")
+            }
+        }
+    }
+}
+
+/// What a check of a run found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    pub run_id: RunId,
+    pub index_sha256: Digest,
+    /// Segments in the index.
+    pub segments: usize,
+    /// In order of key; empty where the run is whole.
+    pub problems: Vec<Problem>,
+}
+
+impl Verification {
+    pub fn is_whole(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// Checks every object of `run`. [`PublishError::NoSuchRun`] where it has no index.
+pub async fn verify_run(
+    store: &dyn Store,
+    run: &RunId,
+    settings: &Settings,
+) -> Result<Verification, PublishError> {
+    let Some((index, index_sha256)) = read_index_and_digest(store, run).await? else {
+        return Err(PublishError::NoSuchRun { store: store.location().into(), run_id: run.clone() });
+    };
+    let mut problems = misplaced(run, &index);
+    problems.extend(wrong_objects(store, &index, settings).await?);
+    problems.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(Verification { run_id: run.clone(), index_sha256, segments: index.segments.len(), problems })
+}
+
+/// [`PublishError::Incomplete`] unless there are no problems.
+pub(super) fn none_of(problems: Vec<Problem>, store: &dyn Store, run: &RunId) -> Result<(), PublishError> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(PublishError::Incomplete { store: store.location().into(), run_id: run.clone(), problems })
+}
+
+fn misplaced(run: &RunId, index: &RunIndex) -> Vec<Problem> {
+    let at_home = |segment, entry: &IndexEntry| entry.key == keys::segment(run, segment);
+    let strays = index.segments.iter().filter(|(segment, entry)| !at_home(segment, entry));
+    let mut problems: Vec<Problem> =
+        strays.map(|(_, entry)| Problem { key: entry.key.clone(), fault: Fault::Misplaced }).collect();
+    if index.run_id != *run {
+        problems.push(Problem { key: keys::index(run), fault: Fault::Misplaced });
+    }
+    problems
+}
+
+/// What is wrong with the objects of `index`, in its order.
+pub(super) async fn wrong_objects(
+    store: &dyn Store,
+    index: &RunIndex,
+    settings: &Settings,
+) -> Result<Vec<Problem>, StoreError> {
+    let checks = index.segments.values().map(|entry| check(store, entry).boxed()).collect();
+    let found: Vec<Option<Problem>> = in_flight::all(checks, settings).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn check(store: &dyn Store, entry: &IndexEntry) -> Result<Option<Problem>, StoreError> {
+    let fault = fault(store, entry).await?;
+    Ok(fault.map(|fault| Problem { key: entry.key.clone(), fault }))
+}
+
+async fn fault(store: &dyn Store, entry: &IndexEntry) -> Result<Option<Fault>, StoreError> {
+    let Some(head) = store.head(&entry.key).await? else { return Ok(Some(Fault::Missing)) };
+    if head.size != entry.size {
+        return Ok(Some(Fault::Size { expected: entry.size, found: head.size }));
+    }
+    let found = match head.sha256 {
+        Some(found) => found,
+        None => match store.get(&entry.key).await? {
+            Some(object) => Digest::of(&object.bytes),
+            None => return Ok(Some(Fault::Missing)),
+        },
+    };
+    Ok((found != entry.sha256).then_some(Fault::Sha256 { expected: entry.sha256, found }))
+}

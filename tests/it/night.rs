@@ -1,0 +1,259 @@
+//! The night through its command line, with the real models on real data.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{ShopFolder, json};
+
+/// Segments of the small night; more than one group, so that checkpoints and shards matter.
+const SEGMENTS: &[&str] = &["--segments", "3"];
+const GROUPS: &str = "[night]\ngroup_segments = 2\n";
+
+fn run_args<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["run"], SEGMENTS, more].concat()
+}
+
+/// One finished night that the tests compare with.
+fn reference() -> &'static ShopFolder {
+    static NIGHT: OnceLock<ShopFolder> = OnceLock::new();
+    NIGHT.get_or_init(|| {
+        let shop = ShopFolder::new(GROUPS);
+        shop.expect(0, &run_args(&[]));
+        shop
+    })
+}
+
+fn pages(shop: &ShopFolder) -> Vec<Value> {
+    let tree = shop.tree();
+    let pages = tree.iter().filter(|(key, _)| key.contains("/segments/"));
+    pages.map(|(_, bytes)| serde_json::from_slice(bytes).expect("a page is JSON")).collect()
+}
+
+fn texts<'a>(value: &'a Value, key: &str) -> Vec<&'a str> {
+    value[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// RUN-2, KW-1, QA-1: every segment has a page, every published keyword was a candidate, and no rejected title shows.
+#[test]
+fn a_night_publishes_every_segment_and_nothing_rejected() {
+    let shop = reference();
+    let pages = pages(shop);
+    assert_eq!(pages.len(), 3);
+    let run = shop.pointer()["run_id"].as_str().expect("run id").to_owned();
+    for page in &pages {
+        let segment = page["segment_id"].as_str().expect("segment id");
+        let story = json(&shop.path(&format!("work/explain/{run}/{segment}.json")));
+        let placements = page["placements"].as_array().expect("placements");
+        assert_eq!(placements.len(), 6, "{segment}");
+        let rejected: Vec<&str> = story["verdicts"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|verdict| verdict["subject"] == "title" || verdict["subject"] == "placement")
+            .filter_map(|verdict| verdict["placement"].as_str())
+            .collect();
+        for placement in placements {
+            let title = placement["title"].as_str().expect("title");
+            assert!(placement["products"].as_array().is_some_and(|products| products.len() >= 4), "{title}");
+            if placement["source"] != "cascade" {
+                continue;
+            }
+            assert!(!rejected.contains(&title), "{title} was rejected and shows");
+            let written = story["placements"].as_array().into_iter().flatten();
+            let written = written.filter(|written| written["design"]["title"] == title).collect::<Vec<_>>();
+            assert!(!written.is_empty(), "{title} was never written");
+            let candidates: Vec<&str> = written
+                .iter()
+                .flat_map(|written| written["candidates"].as_array().into_iter().flatten())
+                .filter_map(|candidate| candidate["text"].as_str())
+                .collect();
+            let keywords = texts(placement, "keywords");
+            assert!(!keywords.is_empty());
+            for keyword in keywords {
+                assert!(candidates.contains(&keyword), "{keyword:?} is no candidate of {title:?}");
+            }
+        }
+        assert!(page.get("persona").is_none());
+    }
+}
+
+#[test]
+fn the_report_adds_up() {
+    let report = reference().report();
+    assert_eq!(report["segments"]["total"], 3);
+    assert_eq!(report["segments"]["new"], 3);
+    let funnel = &report["funnel"];
+    let published = &funnel["published"];
+    assert_eq!(published["cascade"].as_u64().expect("count") + published["ranker"].as_u64().expect("count"), 18);
+    assert!(published["cascade"].as_u64() > Some(6), "the cascade earns its keep: {funnel}");
+    assert!(report["model"]["themes"]["usage"]["generated_tokens"].as_u64() > Some(100));
+    assert_eq!(report["ending"], "published");
+}
+
+/// DET-1: the same night in another folder, cut into shards by other processes, has the same bytes.
+#[test]
+fn shards_in_any_number_publish_the_same_bytes() {
+    let shop = ShopFolder::new(GROUPS);
+    for shard in ["4/5", "1/5", "0/5"] {
+        shop.expect(0, &run_args(&["--shard", shard]));
+        assert!(shop.tree().is_empty(), "a shard publishes nothing");
+    }
+    shop.expect(0, &[&["publish"], SEGMENTS].concat());
+    assert_eq!(shop.tree(), reference().tree());
+}
+
+#[test]
+fn publishing_before_all_shards_are_done_changes_nothing() {
+    let shop = ShopFolder::new(GROUPS);
+    let output = shop.run(&[&["publish"], SEGMENTS].concat());
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("groups [0, 1]") && error.contains("--shard"), "{error}");
+    assert!(shop.tree().is_empty());
+}
+
+fn wait_for(found: impl Fn() -> bool, child: &mut std::process::Child) {
+    let start = Instant::now();
+    while !found() && child.try_wait().expect("child").is_none() {
+        assert!(start.elapsed() < Duration::from_secs(300), "the night hangs");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn any_file(dir: &Path) -> bool {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| path.is_file() || any_file(&path))
+}
+
+/// RUN-1: killed with SIGKILL at every kind of instant and started again, the night ends with the bytes of one never killed.
+#[test]
+fn killed_at_any_instant_the_night_ends_with_the_same_bytes() {
+    let shop = ShopFolder::new(GROUPS);
+    let work = shop.path("work");
+    let storefronts = shop.path("storefronts");
+    let groups = |n: usize| {
+        let runs = std::fs::read_dir(work.join("runs")).into_iter().flatten().flatten();
+        runs.map(|run| std::fs::read_dir(run.path().join("groups")).into_iter().flatten().flatten().count()).sum::<usize>() >= n
+    };
+    let instants: [&dyn Fn() -> bool; 5] = [
+        &|| any_file(&work.join("runs")),
+        &|| any_file(&work.join("answers")),
+        &|| groups(1),
+        &|| groups(2),
+        &|| any_file(&storefronts.join("runs")),
+    ];
+    for instant in instants {
+        let mut child = shop
+            .command(&run_args(&[]))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        wait_for(instant, &mut child);
+        // SIGKILL on Unix.
+        let _ = child.kill();
+        child.wait().expect("reaped");
+    }
+    shop.expect(0, &run_args(&[]));
+    assert_eq!(shop.tree(), reference().tree());
+}
+
+#[test]
+fn a_second_night_with_nothing_changed_asks_the_model_nothing() {
+    let shop = ShopFolder::new(GROUPS);
+    copy(&reference().path("work/answers"), &shop.path("work/answers"));
+    copy(&reference().path("storefronts"), &shop.path("storefronts"));
+    // Another seed of nothing: a setting that makes a new run but leaves every page as it is.
+    let config = std::fs::read_to_string(shop.path("endcap.toml")).expect("config");
+    std::fs::write(shop.path("endcap.toml"), config.replace("[night]", "[aiqa]\nmax_product_title_chars = 181\n[night]")).expect("config");
+    shop.expect(0, &run_args(&[]));
+    let report = shop.report();
+    assert_eq!(report["model"]["themes"]["cached"], report["model"]["themes"]["asked"]);
+    assert_eq!(report["model"]["keywords"]["usage"]["generated_tokens"], 0);
+    assert_eq!(report["segments"]["reused"], 3, "{report}");
+    let old = reference().pointer();
+    let new = shop.pointer();
+    assert_ne!(old["run_id"], new["run_id"]);
+    assert_eq!(new["previous_run_id"], old["run_id"]);
+    let page = |shop: &ShopFolder, run: &Value| {
+        let run = run.as_str().expect("run id").to_owned();
+        shop.tree().into_iter().filter(|(key, _)| key.starts_with(&format!("runs/{run}/segments"))).map(|(_, bytes)| bytes).collect::<Vec<_>>()
+    };
+    assert_eq!(page(&shop, &new["run_id"]), page(&shop, &old["run_id"]), "reused pages are copied byte for byte");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("folder");
+    for entry in std::fs::read_dir(from).expect("folder").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &target) } else { std::fs::copy(entry.path(), target).map(|_| ()).expect("copy") }
+    }
+}
+
+/// A model that cannot finish its answers: every segment fails.
+const BROKEN: &str = "[themes]\nmax_tokens = 200\n";
+
+#[test]
+fn too_many_fallbacks_stop_the_night_and_the_pointer_stays() {
+    let shop = ShopFolder::new(&format!("{GROUPS}{BROKEN}"));
+    copy(&reference().path("storefronts"), &shop.path("storefronts"));
+    let before = shop.tree();
+    shop.expect(2, &run_args(&[]));
+    assert_eq!(shop.tree(), before);
+    let report = shop.report();
+    assert_eq!(report["ending"], "stopped");
+    assert_eq!(report["segments"]["failed"], 3);
+}
+
+#[test]
+fn a_segment_that_fails_keeps_last_nights_page_and_is_counted() {
+    let shop = ShopFolder::new(&format!("[night]\ngroup_segments = 2\nmax_fallback_share = 1.0\n{BROKEN}"));
+    copy(&reference().path("storefronts"), &shop.path("storefronts"));
+    shop.expect(1, &run_args(&[]));
+    let report = shop.report();
+    assert_eq!(report["segments"]["carried_over"], 3, "{report}");
+    assert_eq!(report["failures"].as_array().map(Vec::len), Some(3));
+    let run = shop.pointer()["run_id"].as_str().expect("run id").to_owned();
+    let index = json(&shop.path(&format!("storefronts/runs/{run}/index.json")));
+    for (segment, entry) in index["segments"].as_object().expect("segments") {
+        assert_eq!(entry["status"], "carried-over", "{segment}");
+    }
+}
+
+#[test]
+fn a_segment_that_fails_without_an_older_page_gets_the_rankers() {
+    let shop = ShopFolder::new(&format!("[night]\ngroup_segments = 2\nmax_fallback_share = 1.0\n{BROKEN}"));
+    shop.expect(1, &run_args(&[]));
+    for page in pages(&shop) {
+        assert_eq!(page["source"], "ranker");
+        assert_eq!(page["placements"].as_array().map(Vec::len), Some(6));
+    }
+}
+
+#[test]
+fn no_segments_is_an_empty_run() {
+    let shop = ShopFolder::new("");
+    shop.expect(0, &["run", "--segments", "0"]);
+    assert_eq!(shop.report()["segments"]["total"], 0);
+    assert_eq!(pages(&shop).len(), 0);
+}
+
+#[test]
+fn explain_status_and_rollback_tell_of_the_run() {
+    let shop = reference();
+    let run = shop.pointer()["run_id"].as_str().expect("run id").to_owned();
+    let page = &pages(shop)[0];
+    let segment = page["segment_id"].as_str().expect("segment");
+    let story = shop.expect(0, &["explain", "--segment", segment]);
+    for part in ["signals", "keywords", "What AIQA found", "The published page", "What the ranker alone would show"] {
+        assert!(story.contains(part), "{part} is missing:\n{story}");
+    }
+    assert!(shop.expect(0, &["status", "--verify"]).contains(&run));
+    let status: Value = serde_json::from_str(&shop.expect(0, &["status", "--json"])).expect("JSON");
+    assert_eq!(status["current"]["run_id"], run.as_str());
+    shop.expect(2, &["rollback"]);
+    assert_eq!(shop.pointer()["run_id"], run.as_str(), "there is nothing to roll back to");
+}
