@@ -37,8 +37,8 @@ impl Default for Settings {
             max_product_title_chars: 200,
             min_keywords: 2,
             never_featured_tags: ["pharmacy", "tobacco"].map(String::from).into(),
-            min_title_product_cosine: 0.2,
-            max_placement_cosine: 0.85,
+            min_title_product_cosine: 0.25,
+            max_placement_cosine: 0.75,
             max_same_type: 4,
         }
     }

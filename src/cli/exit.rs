@@ -29,7 +29,8 @@ pub struct UsageError(pub String);
 
 impl Exit {
     pub fn of(error: &anyhow::Error) -> Self {
-        let wrong_call = |cause: &(dyn std::error::Error + 'static)| cause.is::<ConfigError>() || cause.is::<UsageError>();
+        let wrong_call =
+            |cause: &(dyn std::error::Error + 'static)| cause.is::<ConfigError>() || cause.is::<UsageError>();
         if error.chain().any(wrong_call) { Self::Usage } else { Self::Unchanged }
     }
 }

@@ -30,7 +30,13 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = publish::open(&config.paths.publish, &config.publish).await?;
     let run = match args.run {
         Some(run) => run,
-        None => publish::read_pointer(&*store).await?.context("nothing is published yet; run `endcap run`")?.pointer.run_id,
+        None => {
+            publish::read_pointer(&*store)
+                .await?
+                .context("nothing is published yet; run `endcap run`")?
+                .pointer
+                .run_id
+        }
     };
     let workspace = Workspace::new(&config.paths.work);
     let story: Option<PageStory> = workspace.read(&workspace.story(&run, &args.segment))?;
@@ -42,7 +48,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         };
         return Err(UsageError(format!("no story of {} in {run}: {problem}", args.segment)).into());
     };
-    if args.json { output::json(&story)? } else { print!("{}", tell(&story)) }
+    if args.json {
+        output::json(&story)?
+    } else {
+        print!("{}", tell(&story))
+    }
     Ok(Exit::Success)
 }
 
@@ -69,10 +79,14 @@ fn tell(story: &PageStory) -> String {
         lines.push("  nothing".into());
     }
     for verdict in &story.verdicts {
-        lines.push(format!("  {:<24} {:?} in {:?}: {}", verdict.rule, verdict.text, verdict.placement, verdict.reason));
+        lines.push(format!(
+            "  {:<24} {:?} in {:?}: {}",
+            verdict.rule, verdict.text, verdict.placement, verdict.reason
+        ));
     }
     lines.push(format!("\nThe published page ({:?}, {:?})", story.fused.source, story.status));
-    lines.extend(story.fused.placements.iter().enumerate().map(|(at, placement)| shown(at, placement, story)));
+    lines
+        .extend(story.fused.placements.iter().enumerate().map(|(at, placement)| shown(at, placement, story)));
     lines.push("\nWhat the ranker alone would show".into());
     lines.extend(story.ranker_page.placements.iter().map(|placement| format!("  {}", placement.title)));
     lines.join("\n") + "\n"
@@ -96,7 +110,8 @@ fn shown(at: usize, placement: &FusedPlacement, story: &PageStory) -> String {
     let campaign = placement.campaign.as_ref().map(|name| format!(", campaign {name}")).unwrap_or_default();
     let mut text = format!("  {}. {} ({:?}{campaign})", at + 1, placement.title, placement.source);
     let titles = story.manifest.placements.iter().flat_map(|placement| &placement.products);
-    let titles: std::collections::BTreeMap<_, _> = titles.map(|card| (&card.product_id, card.title.as_str())).collect();
+    let titles: std::collections::BTreeMap<_, _> =
+        titles.map(|card| (&card.product_id, card.title.as_str())).collect();
     for product in &placement.products {
         let parts = &product.parts;
         let pinned = if parts.pinned { ", pinned" } else { "" };

@@ -108,7 +108,9 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
             Verb::Status(args) => status::run(args, &context).await,
             Verb::Serve(args) => {
                 let paths = &context.config.paths;
-                let options = args.options(&paths.publish, Some(&paths.work)).with_publish(context.config.publish.clone());
+                let options = args
+                    .options(&paths.publish, Some(&paths.work))
+                    .with_publish(context.config.publish.clone());
                 serve::serve(options, serve::shutdown_signal()).await?;
                 Ok(Exit::Success)
             }

@@ -39,7 +39,7 @@ struct CompleteJourney {
     #[arg(long, value_name = "N", default_value_t = 96)]
     segments: usize,
     /// Seed of the clustering
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Print what was written as JSON
     #[arg(long)]

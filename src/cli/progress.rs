@@ -15,7 +15,11 @@ const LINE_EVERY: f64 = 10.0;
 
 /// The reporter that fits where stderr goes.
 pub fn reporter() -> std::sync::Arc<dyn Progress> {
-    if output::is_terminal() { std::sync::Arc::new(Bars::default()) } else { std::sync::Arc::new(Lines::default()) }
+    if output::is_terminal() {
+        std::sync::Arc::new(Bars::default())
+    } else {
+        std::sync::Arc::new(Lines::default())
+    }
 }
 
 #[derive(Default)]
@@ -67,7 +71,8 @@ struct Line {
 
 impl Progress for Lines {
     fn begin(&self, stage: &str, unit: &'static str, total: u64) {
-        let line = Line { stage: stage.into(), unit, total, done: 0, watch: Stopwatch::start(), told_at: 0.0 };
+        let line =
+            Line { stage: stage.into(), unit, total, done: 0, watch: Stopwatch::start(), told_at: 0.0 };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
     }
 

@@ -7,7 +7,9 @@ use anyhow::Context as _;
 
 use crate::config::clock::Stopwatch;
 use crate::domain::manifest::to_bytes;
-use crate::night::{Ending, Inputs, Night, Plan, Progress, Recipe, Report, Shard, StageSettings, Workspace, write_whole};
+use crate::night::{
+    Ending, Inputs, Night, Plan, Progress, Recipe, Report, Shard, StageSettings, Workspace, write_whole,
+};
 use crate::{keywords, publish, themes};
 
 use super::exit::Exit;
@@ -49,7 +51,9 @@ pub struct PlanArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  endcap run --segments 24\n  endcap run --shard 0/4      # one of four machines; then: endcap publish")]
+#[command(
+    after_help = "Examples:\n  endcap run --segments 24\n  endcap run --shard 0/4      # one of four machines; then: endcap publish"
+)]
 pub struct RunArgs {
     #[command(flatten)]
     scope: Scope,

@@ -14,6 +14,7 @@ use crate::aiqa::{TitleCase, TitlePolicy, Vocabulary};
 use crate::datasets::complete_journey::Taxonomy;
 use crate::domain::stage::{Candidate, CandidateSet, PlacementDesign};
 use crate::domain::{Digest, KeywordId, SegmentContext, SegmentId};
+use crate::embed::Memory;
 use crate::keywords::Keywords;
 use crate::lm::{Engine, Question};
 use crate::night::{Answers, Inquiry, Progress, Workspace};
@@ -41,7 +42,9 @@ enum Stage {
     #[command(after_help = "Example:\n  head -3 choices.jsonl | endcap stage keywords")]
     Keywords,
     /// Titles with as_of and rules → {"title", "verdict", "rules"}
-    #[command(after_help = "Example:\n  echo '{\"title\":\"Cure your cold soup\",\"as_of\":\"2017-11-20\",\"rules\":[]}' | endcap stage aiqa")]
+    #[command(
+        after_help = "Example:\n  echo '{\"title\":\"Cure your cold soup\",\"as_of\":\"2017-11-20\",\"rules\":[]}' | endcap stage aiqa"
+    )]
     Aiqa,
 }
 
@@ -64,7 +67,8 @@ fn lines<T: DeserializeOwned>() -> anyhow::Result<Vec<T>> {
         if line.trim().is_empty() {
             continue;
         }
-        let row = serde_json::from_str(&line).map_err(|error| UsageError(format!("line {}: {error}", at + 1)))?;
+        let row =
+            serde_json::from_str(&line).map_err(|error| UsageError(format!("line {}: {error}", at + 1)))?;
         rows.push(row);
     }
     Ok(rows)
@@ -105,12 +109,15 @@ async fn themes(context: &Context, placements: usize, out: &mut impl Write) -> a
     let contexts: Vec<SegmentContext> = lines()?;
     let policy = policy(context)?;
     let (encoder, _) = tools::encoder(context)?;
+    let encoder = Memory::new(encoder);
     let stage = Themes::new(&context.config.themes, &encoder)?;
     let mut questions: Vec<Question> = Vec::new();
     let mut asked: Vec<bool> = Vec::new();
     for segment in &contexts {
         let (rules, demographics) = (&segment.merchandising.rules, &segment.demographics);
-        let admit = |title: &str| policy.judge_keyword(&TitleCase { title, as_of: segment.as_of, rules, demographics }).is_empty();
+        let admit = |title: &str| {
+            policy.judge_keyword(&TitleCase { title, as_of: segment.as_of, rules, demographics }).is_empty()
+        };
         let brief = Brief { placements, admit: &admit, seed: context.config.night.seed };
         let question = stage.question(segment, &brief)?;
         asked.push(question.is_some());
@@ -123,9 +130,15 @@ async fn themes(context: &Context, placements: usize, out: &mut impl Write) -> a
         let line = match answer {
             Some(answer) => {
                 let design = stage.design(&segment.segment_id, &answer.text, placements)?;
-                ThemesLine { segment_id: &segment.segment_id, persona: design.persona, placements: design.placements }
+                ThemesLine {
+                    segment_id: &segment.segment_id,
+                    persona: design.persona,
+                    placements: design.placements,
+                }
             }
-            None => ThemesLine { segment_id: &segment.segment_id, persona: String::new(), placements: Vec::new() },
+            None => {
+                ThemesLine { segment_id: &segment.segment_id, persona: String::new(), placements: Vec::new() }
+            }
         };
         output::json_line(out, &line)?;
     }
@@ -151,7 +164,8 @@ struct KeywordsLine {
 
 async fn keywords(context: &Context, out: &mut impl Write) -> anyhow::Result<()> {
     let rows: Vec<Map<String, Value>> = lines()?;
-    let stage = Keywords::new(&context.config.keywords)?;
+    let encoder = Memory::new(tools::encoder(context)?.0);
+    let stage = Keywords::new(&context.config.keywords, &encoder)?;
     let mut questions = Vec::new();
     let mut sets: Vec<(CandidateSet, bool)> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
@@ -187,7 +201,10 @@ fn candidate_set(line: KeywordsLine) -> CandidateSet {
             Some(Candidate { keyword_id: KeywordId::parse(format!("line-{at}")).ok()?, text, score: 0.0 })
         })
         .collect();
-    CandidateSet { design: PlacementDesign { title: line.title, intent: String::new(), concepts: line.concepts }, candidates }
+    CandidateSet {
+        design: PlacementDesign { title: line.title, intent: String::new(), concepts: line.concepts },
+        candidates,
+    }
 }
 
 #[derive(Deserialize)]

@@ -31,7 +31,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let store = publish::open(&config.paths.publish, &config.publish).await?;
     let status = publish::status(&*store).await?;
     let verification = match &status.current {
-        Some(pointer) if args.verify => Some(publish::verify_run(&*store, &pointer.run_id, &config.publish).await?),
+        Some(pointer) if args.verify => {
+            Some(publish::verify_run(&*store, &pointer.run_id, &config.publish).await?)
+        }
         _ => None,
     };
     let sound = verification.as_ref().is_none_or(|found| found.problems.is_empty());
@@ -54,8 +56,14 @@ fn print(status: &Status, verification: Option<&Verification>, root: &str) {
         rows.push(("before it", previous.to_string()));
     }
     if let Some(pages) = &status.pages {
-        rows.push(("pages", format!("{} new, {} reused, {} carried over", pages.new, pages.reused, pages.carried_over)));
-        rows.push(("made by", format!("cascade {}, mixed {}, ranker {}", pages.cascade, pages.mixed, pages.ranker)));
+        rows.push((
+            "pages",
+            format!("{} new, {} reused, {} carried over", pages.new, pages.reused, pages.carried_over),
+        ));
+        rows.push((
+            "made by",
+            format!("cascade {}, mixed {}, ranker {}", pages.cascade, pages.mixed, pages.ranker),
+        ));
     }
     rows.push(("runs kept", status.runs.len().to_string()));
     if let Some(found) = verification {

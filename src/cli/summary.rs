@@ -23,7 +23,10 @@ pub fn of(report: &Report, paths: &Paths) -> String {
             ),
         ),
         ("made by", format!("cascade {}, mixed {}, ranker {}", pages.cascade, pages.mixed, pages.ranker)),
-        ("placements", format!("{placements}, of which the cascade earned {} ({share:.0} %)", funnel.published.cascade)),
+        (
+            "placements",
+            format!("{placements}, of which the cascade earned {} ({share:.0} %)", funnel.published.cascade),
+        ),
         ("written", format!("{} themes ({} in reserve)", funnel.generated, funnel.generated_reserve)),
     ];
     if !funnel.rejected_by_rule.is_empty() {
@@ -38,11 +41,15 @@ pub fn of(report: &Report, paths: &Paths) -> String {
         .map(|(stage, cost)| {
             let usage = &cost.usage;
             let read = usage.prompt_tokens;
-            format!("{stage} {} asked, {} cached, {read} tokens read, {} written", cost.asked, cost.cached, usage.generated_tokens)
+            format!(
+                "{stage} {} asked, {} cached, {read} tokens read, {} written",
+                cost.asked, cost.cached, usage.generated_tokens
+            )
         })
         .collect();
     rows.push(("model", tokens.join("; ")));
-    let seconds: Vec<String> = report.seconds.iter().map(|(stage, took)| format!("{stage} {took:.1} s")).collect();
+    let seconds: Vec<String> =
+        report.seconds.iter().map(|(stage, took)| format!("{stage} {took:.1} s")).collect();
     rows.push(("stages", seconds.join(", ")));
     rows.push(("time", format!("{:.1} s in all", report.wall_seconds)));
     rows.push(("pages in", paths.publish.clone()));
@@ -51,7 +58,11 @@ pub fn of(report: &Report, paths: &Paths) -> String {
     let mut text = format!("\n{}\n", report.summary);
     text.push_str(&output::rows(&rows));
     for failure in &report.failures {
-        let _ = writeln!(text, "  ! {} failed at {}: {}; shows {}", failure.segment_id, failure.stage, failure.reason, failure.shows);
+        let _ = writeln!(
+            text,
+            "  ! {} failed at {}: {}; shows {}",
+            failure.segment_id, failure.stage, failure.reason, failure.shows
+        );
     }
     text
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use crate::aiqa::{TitlePolicy, Vocabulary};
 use crate::config::registry::{Kind, ModelFiles, Registry, Roots};
 use crate::domain::{Catalog, Digest, Keyword};
-use crate::embed::Encoder;
+use crate::embed::{Encoder, Memory};
 use crate::index::Index;
 use crate::lm::{Decoder, Engine, Model};
 use crate::night::Tools;
@@ -72,5 +72,8 @@ pub async fn load(context: &Context, catalog: &Catalog, keywords: &[Keyword]) ->
     let (engine, student) = engine(context)?;
     let index = index(context, &encoder).await?;
     let policy = policy(context, catalog, keywords)?;
-    Ok(Loaded { tools: Tools { engine, student, encoder, index, policy }, encoder: encoder_digest })
+    Ok(Loaded {
+        tools: Tools { engine, student, encoder: Memory::new(encoder), index, policy },
+        encoder: encoder_digest,
+    })
 }

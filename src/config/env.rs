@@ -69,8 +69,11 @@ impl Variables {
             return vec![given.clone()];
         }
         let Ok(entries) = std::fs::read_dir(project.join(".venv/lib")) else { return Vec::new() };
-        let mut found: Vec<PathBuf> =
-            entries.flatten().map(|entry| entry.path().join("site-packages")).filter(|path| path.is_dir()).collect();
+        let mut found: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path().join("site-packages"))
+            .filter(|path| path.is_dir())
+            .collect();
         found.sort();
         found
     }

@@ -118,9 +118,7 @@ impl Holiday {
             Self::Easter => easter(year),
             Self::CincoDeMayo => fixed(5, 5),
             Self::MothersDay => nth(5, Weekday::Sun, 2),
-            Self::MemorialDay => {
-                nth(5, Weekday::Mon, 5).or_else(|| nth(5, Weekday::Mon, 4))
-            }
+            Self::MemorialDay => nth(5, Weekday::Mon, 5).or_else(|| nth(5, Weekday::Mon, 4)),
             Self::FathersDay => nth(6, Weekday::Sun, 3),
             Self::IndependenceDay => fixed(7, 4),
             Self::BackToSchool => nth(8, Weekday::Mon, 3),

@@ -55,7 +55,8 @@ impl Catalog {
     pub fn new(mut products: Vec<Product>) -> Self {
         products.sort_by(|a, b| a.product_id.cmp(&b.product_id));
         products.dedup_by(|a, b| a.product_id == b.product_id);
-        let by_id = products.iter().enumerate().map(|(at, product)| (product.product_id.clone(), at)).collect();
+        let by_id =
+            products.iter().enumerate().map(|(at, product)| (product.product_id.clone(), at)).collect();
         Self { products, by_id }
     }
 

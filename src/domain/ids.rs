@@ -182,7 +182,13 @@ mod tests {
         let id = RunId::new(date, &Digest::of(b"x"));
         assert_eq!(RunId::parse(id.as_str()), Ok(id.clone()));
         assert_eq!(id.as_of(), date);
-        for bad in ["2017-13-01-0123456789ab", "2017-11-20-0123456789AB", "2017-11-20", "../../../etc/passwd....", ""] {
+        for bad in [
+            "2017-13-01-0123456789ab",
+            "2017-11-20-0123456789AB",
+            "2017-11-20",
+            "../../../etc/passwd....",
+            "",
+        ] {
             assert!(RunId::parse(bad).is_err(), "{bad:?} was taken");
         }
     }

@@ -7,8 +7,8 @@ use std::fmt;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::{Product, ProductId, SegmentId};
 use super::segment::{ActiveCampaign, ActiveMerchandising};
+use super::{Product, ProductId, SegmentId};
 
 /// All of `merchandising.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,9 +5,11 @@
 //! stands beside it.
 
 mod encoder;
+mod memory;
 mod settings;
 
 pub use encoder::Encoder;
+pub use memory::Memory;
 pub use settings::Settings;
 
 use std::path::PathBuf;

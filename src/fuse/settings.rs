@@ -42,7 +42,7 @@ impl Default for Settings {
             out_of_season: 0.25,
             season_lead_days: 35,
             model_order_weight: 0.1,
-            max_per_type: 3,
+            max_per_type: 2,
             min_cascade_placements: 2,
             never_featured_tags: texts(&["tobacco", "pharmacy", "clinical", "intimate"]),
             never_featured_aisles: texts(&[

@@ -46,6 +46,16 @@ pub struct Matches {
     pub by_words: Vec<Match>,
 }
 
+/// A row found for a query, by both lists together.
+#[derive(Debug, Clone, Copy)]
+pub struct Fused<'a> {
+    pub id: &'a str,
+    pub label: &'a str,
+    /// Reciprocal-rank score over the two lists, times the cosine: where one list is long, its tail ranks well but is
+    /// far from the query. > 0.
+    pub score: f64,
+}
+
 /// Which matches count.
 #[derive(Debug, Clone, Copy)]
 pub struct Cut {
@@ -208,6 +218,21 @@ impl Matches {
         let floor = cut.min_cosine.max(cut.min_cosine_share * best);
         Self { by_vector: ranked(by_vector, floor), by_words: ranked(by_words, floor) }
     }
+
+    /// Every row found, best first, ties by id.
+    pub fn fused(&self) -> Vec<Fused<'_>> {
+        let all = self.by_words.iter().chain(&self.by_vector);
+        let rows: BTreeMap<&str, &Match> = all.map(|found| (found.id.as_str(), found)).collect();
+        let lists = [&self.by_vector, &self.by_words];
+        let ranks = lists.map(|list| list.iter().map(|found| (found.id.as_str(), found.rank)).collect());
+        let fused = rrf::fuse(ranks).into_iter().filter_map(|(id, score)| {
+            let found = rows.get(id)?;
+            Some(Fused { id, label: &found.label, score: score * f64::from(found.cosine) })
+        });
+        let mut fused: Vec<Fused> = fused.filter(|found| found.score > 0.0).collect();
+        fused.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(b.id)));
+        fused
+    }
 }
 
 /// Sorts a list, best first, ties by id. One of full length may have been cut amid rows of equal score, which of them
@@ -245,6 +270,21 @@ mod tests {
         let full = list(&[("c", 0.5), ("a", 0.9), ("b", 0.5)]);
         assert_eq!(ids(&ranked(cut_ties(full.clone(), 3), 0.0)), [("a", 1)]);
         assert_eq!(ids(&ranked(cut_ties(full, 4), 0.0)), [("a", 1), ("b", 2), ("c", 2)]);
+    }
+
+    #[test]
+    fn lists_are_fused_by_rank_and_weighed_by_cosine() {
+        let matched = |id: &str, cosine, rank| Match { rank, ..Match::new(id, "label", cosine) };
+        let matches = Matches {
+            by_vector: vec![matched("a", 0.9, 1), matched("b", 0.6, 2)],
+            by_words: vec![matched("b", 0.6, 1), matched("c", 0.5, 2)],
+        };
+        // a: 0.9/61; b: 0.6 * (1/62 + 1/61); c: 0.5/62
+        let expected = [("b", 0.6 * (1.0 / 62.0 + 1.0 / 61.0)), ("a", 0.9 / 61.0), ("c", 0.5 / 62.0)];
+        for (found, (id, score)) in matches.fused().iter().zip(expected) {
+            assert_eq!(found.id, id);
+            assert!((found.score - score).abs() < 1e-8, "{id}: {}", found.score);
+        }
     }
 
     #[test]

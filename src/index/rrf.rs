@@ -33,6 +33,23 @@ pub fn fuse<'a, T: Ord + ?Sized>(lists: impl IntoIterator<Item = Vec<(&'a T, u32
     fused
 }
 
+/// Items of several fused lists in turns: all firsts, then all seconds, and so on. Where a sum over the lists would let
+/// what they have in common crowd out what only one of them is about, here each is represented. Every item comes once,
+/// with its share for its best rank; items of equal best rank are ordered by the sum of their shares, then by item.
+pub fn in_turns<'a, T: Ord + ?Sized>(lists: &[Vec<(&'a T, u32)>]) -> Vec<(&'a T, f64)> {
+    let mut best: BTreeMap<&T, u32> = BTreeMap::new();
+    for (item, rank) in lists.iter().flatten() {
+        let known = best.entry(item).or_insert(*rank);
+        *known = (*known).min(*rank);
+    }
+    let mut turns: Vec<(&T, u32)> = fuse(lists.iter().cloned())
+        .into_iter()
+        .filter_map(|(item, _)| Some((item, *best.get(item)?)))
+        .collect();
+    turns.sort_by_key(|(_, rank)| *rank);
+    turns.into_iter().map(|(item, rank)| (item, share(rank))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -61,6 +78,17 @@ mod tests {
     fn equal_scores_share_a_rank() {
         assert_eq!(ranks(&[3.0, 2.0, 2.0, 1.0]), [1, 2, 2, 4]);
         assert_eq!(ranks(&[]), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn turns_represent_every_list() {
+        // Summed, "both" has 2/62 = 0.0323 and beats "a" and "b" with 1/61 = 0.0164 each.
+        let lists = [vec![("a", 1), ("both", 2), ("c", 3)], vec![("b", 1), ("both", 2)]];
+        let turns = in_turns(&lists);
+        assert_eq!(turns.iter().map(|(item, _)| *item).collect::<Vec<_>>(), ["a", "b", "both", "c"]);
+        assert!((turns[2].1 - 1.0 / 62.0).abs() < 1e-15);
+        let tied = in_turns(&[vec![("once", 1)], vec![("twice", 1)], vec![("twice", 9)]]);
+        assert_eq!(tied[0].0, "twice");
     }
 
     type List = Vec<(u8, f32)>;

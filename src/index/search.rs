@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use lancedb::Table;
 
 use super::filter::ProductFilter;
-use super::hybrid::{Cut, Hybrid, Match, Matches, Question};
+use super::hybrid::{Cut, Fused, Hybrid, Question};
 use super::rows::{KeywordRow, ListingRow, ProductRow};
-use super::shelf::{Found, Shelf};
+use super::shelf::{Pick, Shelf};
 use super::store::Store;
 use super::{Index, IndexError, lock, rrf};
 use crate::domain::stage::{Candidate, ProductHit};
@@ -52,8 +52,8 @@ impl Searcher {
 }
 
 impl Index {
-    /// Keywords near to any of `queries` (a placement's concepts, then its title), at most `limit`: each text once, best
-    /// first, by reciprocal rank over the vector and the full-text list of every query.
+    /// Keywords near to any of `queries` (a placement's concepts, then its title), at most `limit`, each text once. Every
+    /// query fuses its vector and its full-text list; the queries take turns, so that each is represented.
     pub async fn search_keywords(
         &self,
         queries: &[String],
@@ -68,12 +68,13 @@ impl Index {
         };
         let everything = ProductFilter::default();
         let found = searcher.keywords.search(&self.store, &questions, &everything, cut).await?;
-        let lists = || found.iter().flat_map(|matches| [&matches.by_vector, &matches.by_words]);
+        let fused: Vec<Vec<Fused>> = found.iter().map(|matches| matches.fused()).collect();
         let texts: BTreeMap<&str, &str> =
-            lists().flatten().map(|one| (one.id.as_str(), one.label.as_str())).collect();
+            fused.iter().flatten().map(|found| (found.id, found.label)).collect();
+        let lists: Vec<_> =
+            fused.iter().map(|list| (1..).zip(list).map(|(rank, one)| (one.id, rank)).collect()).collect();
         let mut seen = BTreeSet::new();
-        let fused = rrf::fuse(lists().map(|list| by_id(list)));
-        let candidates = fused.into_iter().filter_map(|(id, score)| {
+        let candidates = rrf::in_turns(&lists).into_iter().filter_map(|(id, score)| {
             let text = texts.get(id).copied()?;
             // An id of the table was parsed when it came in.
             let keyword_id = KeywordId::parse(id).ok()?;
@@ -85,8 +86,7 @@ impl Index {
 
     /// Products for `keywords` that `filter` lets through, at most `limit`, most relevant first, ties by units sold.
     ///
-    /// A listing's closeness to a keyword is its reciprocal-rank score over the vector and the full-text list, times its
-    /// cosine. Keywords take turns in choosing. Relevance is relative to the placement's closest product, which has 1.
+    /// Keywords take turns in choosing. Relevance is relative to the placement's closest product, which has 1.
     pub async fn search_products(
         &self,
         keywords: &[String],
@@ -102,10 +102,10 @@ impl Index {
         };
         let found = searcher.listings.search(&self.store, &questions, filter, cut).await?;
         let shelf = searcher.shelf(&self.store, filter, self.settings.max_per_type).await?;
-        let listings: Vec<Vec<Found>> = found.iter().map(|matches| closeness(matches)).collect();
+        let listings: Vec<Vec<Fused>> = found.iter().map(|matches| matches.fused()).collect();
         let picks = shelf.pick(&listings, limit, self.settings.max_per_type);
         let best = picks.first().map_or(1.0, |pick| pick.score);
-        let hit = |pick: &super::shelf::Pick| {
+        let hit = |pick: &Pick| {
             let keyword = questions.get(pick.keyword)?.text.clone();
             let product_id = ProductId::parse(pick.product).ok()?;
             Some(ProductHit { product_id, relevance: (pick.score / best) as f32, keyword })
@@ -120,23 +120,4 @@ impl Index {
         let vectors = self.vectors(&texts).await?;
         Ok(texts.into_iter().zip(vectors).map(|(text, vector)| Question { text, vector }).collect())
     }
-}
-
-fn by_id(list: &[Match]) -> Vec<(&str, u32)> {
-    list.iter().map(|found| (found.id.as_str(), found.rank)).collect()
-}
-
-/// The listings of a keyword with their closeness to it.
-fn closeness(matches: &Matches) -> Vec<Found<'_>> {
-    let all = matches.by_words.iter().chain(&matches.by_vector);
-    let by_id_of: BTreeMap<&str, &Match> = all.map(|found| (found.id.as_str(), found)).collect();
-    let fused = rrf::fuse([by_id(&matches.by_vector), by_id(&matches.by_words)]);
-    fused
-        .into_iter()
-        .filter_map(|(listing, score)| {
-            let found = by_id_of.get(listing)?;
-            let score = score * f64::from(found.cosine.max(0.0));
-            Some(Found { listing, product_type: &found.label, score })
-        })
-        .collect()
 }

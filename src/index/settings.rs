@@ -15,8 +15,8 @@ pub struct Settings {
     pub candidate_min_cosine: f32,
     /// A product whose cosine to its keyword is lower is dropped. -1..=1.
     pub min_cosine: f32,
-    /// So is one whose cosine is below this share of the keyword's best match: where there is bread, soap for "bread
-    /// soap" is noise. 0..=1.
+    /// So is one whose cosine is below this share of the keyword's best match: "greek yogurt" that finds yogurt (0.76)
+    /// need not find soy sauce (0.47). 0..=1.
     pub min_cosine_share: f32,
     /// Products of one type in a placement, at most. At least 1.
     pub max_per_type: usize,
@@ -30,8 +30,8 @@ impl Default for Settings {
             vector_index_min_rows: 100_000,
             pool: 100,
             candidate_min_cosine: 0.25,
-            min_cosine: 0.35,
-            min_cosine_share: 0.65,
+            min_cosine: 0.4,
+            min_cosine_share: 0.75,
             max_per_type: 2,
             storage: BTreeMap::new(),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::hybrid::Fused;
 use super::rows::ProductRow;
 
 /// Each further product of one listing counts this much less than the one before: it adds little to a placement.
@@ -11,15 +12,6 @@ const NEXT_OF_LISTING: f64 = 0.9;
 #[derive(Debug, Default)]
 pub struct Shelf {
     by_listing: BTreeMap<String, Vec<ProductRow>>,
-}
-
-/// A listing found for a keyword.
-#[derive(Debug, Clone)]
-pub struct Found<'a> {
-    pub listing: &'a str,
-    pub product_type: &'a str,
-    /// Higher is closer to the keyword; > 0.
-    pub score: f64,
 }
 
 /// A product chosen for a placement.
@@ -53,9 +45,9 @@ impl Shelf {
         Self { by_listing }
     }
 
-    /// At most `limit` products, at most `max_per_type` of one type. Keywords take turns, each bringing the best product
+    /// The products of listings `found` for each of several keywords: at most `limit`, at most `max_per_type` of one type. Keywords take turns, each bringing the best product
     /// it has left, so that none is crowded out; the result is ordered by score, then units, then id.
-    pub fn pick<'a>(&'a self, found: &[Vec<Found<'a>>], limit: usize, max_per_type: usize) -> Vec<Pick<'a>> {
+    pub fn pick<'a>(&'a self, found: &[Vec<Fused<'a>>], limit: usize, max_per_type: usize) -> Vec<Pick<'a>> {
         let offers: Vec<Vec<Offer>> = found.iter().map(|listings| self.offers(listings)).collect();
         let chosen = take_turns(&offers, limit, max_per_type);
         let mut picks: BTreeMap<&str, Pick> = BTreeMap::new();
@@ -80,14 +72,14 @@ impl Shelf {
     }
 
     /// The products of `listings`, best first.
-    fn offers<'a>(&'a self, listings: &[Found<'a>]) -> Vec<Offer<'a>> {
+    fn offers<'a>(&'a self, listings: &[Fused<'a>]) -> Vec<Offer<'a>> {
         let mut offers: Vec<Offer> = Vec::new();
         for found in listings {
-            let products = self.by_listing.get(found.listing).into_iter().flatten();
+            let products = self.by_listing.get(found.id).into_iter().flatten();
             let scores = std::iter::successors(Some(found.score), |score| Some(score * NEXT_OF_LISTING));
             offers.extend(products.zip(scores).map(|(product, score)| Offer {
                 product,
-                product_type: found.product_type,
+                product_type: found.label,
                 score,
             }));
         }
@@ -132,8 +124,8 @@ mod tests {
         ProductRow { id: id.into(), listing: listing.into(), units_28d, in_stock: true, private_label: false }
     }
 
-    fn found<'a>(listing: &'a str, score: f64) -> Found<'a> {
-        Found { listing, product_type: listing, score }
+    fn found(listing: &str, score: f64) -> Fused<'_> {
+        Fused { id: listing, label: listing, score }
     }
 
     fn ids<'a>(picks: &[Pick<'a>]) -> Vec<&'a str> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::stage::{Candidate, CandidateSet, ChosenPlacement};
 use crate::domain::{Digest, SegmentId};
+use crate::embed::{EmbedError, Memory, cosine};
 use crate::lm::{Choices, Form, Prompt, Question, Sampling};
 
 /// A versioned set of template files.
@@ -40,14 +41,24 @@ pub struct Settings {
     pub min: usize,
     /// Most keywords a placement; `min`..=20.
     pub max: usize,
+    /// How much a candidate's cosine to its nearest concept counts beside the model, nats per unit; 0 leaves it to the model.
+    pub affinity: f32,
+    /// How much a candidate loses for every other that is nearer to the same concept, nats; 0 leaves it to the model. It
+    /// makes the choice cover all concepts.
+    pub coverage: f32,
     pub sampling: Sampling,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let sampling =
-            Sampling { temperature: 0.0, top_p: 1.0, top_k: 0, repetition_penalty: 1.0, repetition_window: 0 };
-        Self { candidates: 40, min: 3, max: 8, sampling }
+        let sampling = Sampling {
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: 0,
+            repetition_penalty: 1.0,
+            repetition_window: 0,
+        };
+        Self { candidates: 40, min: 3, max: 8, affinity: 12.0, coverage: 2.0, sampling }
     }
 }
 
@@ -57,7 +68,15 @@ impl Settings {
             return Err(format!("candidates = {} is not within 8..=400", self.candidates));
         }
         if self.min == 0 || self.min > self.max || self.max > 20 {
-            return Err(format!("min = {} and max = {} must satisfy 1 <= min <= max <= 20", self.min, self.max));
+            return Err(format!(
+                "min = {} and max = {} must satisfy 1 <= min <= max <= 20",
+                self.min, self.max
+            ));
+        }
+        for (name, nats) in [("affinity", self.affinity), ("coverage", self.coverage)] {
+            if !(0.0..=100.0).contains(&nats) {
+                return Err(format!("{name} = {nats} is not within 0..=100"));
+            }
         }
         self.sampling.validate()
     }
@@ -68,13 +87,18 @@ impl Settings {
 pub enum KeywordsError {
     #[error("template {version} is broken: {source}")]
     Template { version: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("the answer names candidate {index} of {candidates}; the cached answer belongs to other candidates")]
+    #[error("segment {segment}: its concepts could not be embedded: {source}")]
+    Embed { segment: SegmentId, source: EmbedError },
+    #[error(
+        "the answer names candidate {index} of {candidates}; the cached answer belongs to other candidates"
+    )]
     Index { index: usize, candidates: usize },
 }
 
 /// Stage 2, ready to ask.
 pub struct Keywords<'a> {
     settings: &'a Settings,
+    encoder: &'a Memory,
     template: Template,
     prefix: Prompt,
 }
@@ -97,17 +121,22 @@ struct Example {
 }
 
 impl<'a> Keywords<'a> {
-    pub fn new(settings: &'a Settings) -> Result<Self, KeywordsError> {
+    pub fn new(settings: &'a Settings, encoder: &'a Memory) -> Result<Self, KeywordsError> {
         let template = V1;
-        let mut prefix =
-            Prompt::new().trusted("<|im_start|>system\n").trusted(template.system.trim_end()).trusted("<|im_end|>\n");
+        let mut prefix = Prompt::new()
+            .trusted("<|im_start|>system\n")
+            .trusted(template.system.trim_end())
+            .trusted("<|im_end|>\n");
         for line in template.examples.lines().filter(|line| !line.is_empty()) {
             let example: Example = serde_json::from_str(line).map_err(|source| template.broken(source))?;
             let asked = template.render(&example.title, &example.concepts, &example.candidates)?;
-            prefix = prefix.trusted("<|im_start|>user\n").data(asked).trusted("<|im_end|>\n<|im_start|>assistant\n");
+            prefix = prefix
+                .trusted("<|im_start|>user\n")
+                .data(asked)
+                .trusted("<|im_end|>\n<|im_start|>assistant\n");
             prefix = prefix.data(example.keywords.join("\n") + "\n").trusted("<|im_end|>\n");
         }
-        Ok(Self { settings, template, prefix })
+        Ok(Self { settings, encoder, template, prefix })
     }
 
     /// Version of the templates, part of every answer's key.
@@ -121,7 +150,12 @@ impl<'a> Keywords<'a> {
     }
 
     /// What to ask for one placement; `None` where it has fewer candidates than keywords are wanted.
-    pub fn question(&self, set: &CandidateSet, segment: &SegmentId, seed: u64) -> Result<Option<Question>, KeywordsError> {
+    pub fn question(
+        &self,
+        set: &CandidateSet,
+        segment: &SegmentId,
+        seed: u64,
+    ) -> Result<Option<Question>, KeywordsError> {
         if set.candidates.len() < self.settings.min {
             return Ok(None);
         }
@@ -131,13 +165,43 @@ impl<'a> Keywords<'a> {
             .trusted("<|im_start|>user\n")
             .data(asked)
             .trusted("<|im_end|>\n<|im_start|>assistant\n");
-        let parts = [&seed.to_le_bytes()[..], b"keywords", segment.as_str().as_bytes(), set.design.title.as_bytes()];
+        let parts =
+            [&seed.to_le_bytes()[..], b"keywords", segment.as_str().as_bytes(), set.design.title.as_bytes()];
         let max = self.settings.max.min(texts.len());
-        let form = Form::Choices(Choices { items: texts, min: self.settings.min, max, separator: "\n".into() });
+        let prior = self
+            .prior(&set.design.concepts, &texts)
+            .map_err(|source| KeywordsError::Embed { segment: segment.clone(), source })?;
+        let form = Form::Choices(Choices { prior, ..Choices::lines(texts, self.settings.min, max) });
         let sampling = self.settings.sampling.clone();
         // Enough for the longest: a keyword has a handful of tokens, and the decoder counts forced ones too.
         let max_tokens = max * 24;
         Ok(Some(Question { prompt, form, sampling, max_tokens, seed: Digest::of_parts(parts).seed() }))
+    }
+
+    /// Log-weights of the candidates: near a concept is good, and being the nearest to one is better.
+    fn prior(&self, concepts: &[String], candidates: &[String]) -> Result<Vec<f32>, EmbedError> {
+        let Settings { affinity, coverage, .. } = *self.settings;
+        if concepts.is_empty() || (affinity == 0.0 && coverage == 0.0) {
+            return Ok(Vec::new());
+        }
+        let concepts = self.encoder.vectors(&concepts.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let candidates = self.encoder.vectors(&candidates.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let mut nearest = vec![f32::NEG_INFINITY; candidates.len()];
+        let mut rank = vec![usize::MAX; candidates.len()];
+        for concept in &concepts {
+            let cosines: Vec<f32> = candidates.iter().map(|candidate| cosine(concept, candidate)).collect();
+            let mut order: Vec<usize> = (0..candidates.len()).collect();
+            order.sort_by(|a, b| cosines[*b].total_cmp(&cosines[*a]).then(a.cmp(b)));
+            for (place, at) in order.into_iter().enumerate() {
+                nearest[at] = nearest[at].max(cosines[at]);
+                rank[at] = rank[at].min(place);
+            }
+        }
+        Ok(nearest
+            .iter()
+            .zip(rank)
+            .map(|(cosine, rank)| affinity * cosine - coverage * rank as f32)
+            .collect())
     }
 
     /// The placement with the candidates the answer chose, in its order.
@@ -152,7 +216,12 @@ impl<'a> Keywords<'a> {
 }
 
 impl Template {
-    fn render(&self, title: &str, concepts: &[String], candidates: &[String]) -> Result<String, KeywordsError> {
+    fn render(
+        &self,
+        title: &str,
+        concepts: &[String],
+        candidates: &[String],
+    ) -> Result<String, KeywordsError> {
         let mut environment = Environment::new();
         environment.add_template("placement", self.placement).map_err(|source| self.broken(source))?;
         let template = environment.get_template("placement").map_err(|source| self.broken(source))?;

@@ -76,9 +76,19 @@ impl Sampler {
         Ok(Self { settings, random: Xoshiro256PlusPlus::seed_from_u64(seed) })
     }
 
-    /// One of `allowed` (ascending), given the answer so far. Logits of other tokens are not looked at.
-    pub fn pick(&mut self, logits: &[f32], allowed: &[u32], answer: &[u32]) -> Result<u32, LmError> {
+    /// One of `allowed` (ascending), given the answer so far. Logits of other tokens are not looked at; `bias` is added
+    /// to those that are.
+    pub fn pick(
+        &mut self,
+        logits: &[f32],
+        allowed: &[u32],
+        answer: &[u32],
+        bias: impl Fn(u32) -> f32,
+    ) -> Result<u32, LmError> {
         let mut candidates = candidates(logits, allowed);
+        for candidate in &mut candidates {
+            candidate.logit += bias(candidate.token);
+        }
         self.penalise(&mut candidates, answer);
         let best = candidates.iter().copied().min_by(likelier).ok_or(LmError::NoCandidate)?;
         if self.settings.temperature == 0.0 {
@@ -166,7 +176,7 @@ mod tests {
     #[test]
     fn greedy_takes_the_best_allowed_and_the_lowest_id_on_a_tie() {
         let mut sampler = Sampler::new(Sampling::greedy(), 0).unwrap();
-        assert_eq!(sampler.pick(&[9.0, 1.0, 3.0, 3.0], &[1, 2, 3], &[]).unwrap(), 2);
+        assert_eq!(sampler.pick(&[9.0, 1.0, 3.0, 3.0], &[1, 2, 3], &[], |_| 0.0).unwrap(), 2);
     }
 
     #[test]
@@ -174,7 +184,7 @@ mod tests {
         // softmax of ln 1, ln 3 is 1/4, 3/4; 4000 draws have a standard deviation of 27.
         let logits = [0.0, 50.0, 3f32.ln()];
         let mut sampler = free(7);
-        let drawn = (0..4000).filter(|_| sampler.pick(&logits, &[0, 2], &[]).unwrap() == 2).count();
+        let drawn = (0..4000).filter(|_| sampler.pick(&logits, &[0, 2], &[], |_| 0.0).unwrap() == 2).count();
         assert!((2880..=3120).contains(&drawn), "{drawn} of 4000");
     }
 
@@ -186,7 +196,7 @@ mod tests {
         {
             let mut sampler = Sampler::new(settings, 3).unwrap();
             for _ in 0..200 {
-                assert!(matches!(sampler.pick(&logits, &[0, 1, 2, 3], &[]).unwrap(), 1 | 2));
+                assert!(matches!(sampler.pick(&logits, &[0, 1, 2, 3], &[], |_| 0.0).unwrap(), 1 | 2));
             }
         }
     }
@@ -195,17 +205,17 @@ mod tests {
     fn the_penalty_looks_back_no_further_than_its_window() {
         let settings = Sampling { repetition_penalty: 2.0, repetition_window: 2, ..Sampling::greedy() };
         let mut sampler = Sampler::new(settings, 0).unwrap();
-        assert_eq!(sampler.pick(&[3.0, 2.0], &[0, 1], &[0, 9]).unwrap(), 1);
-        assert_eq!(sampler.pick(&[3.0, 2.0], &[0, 1], &[0, 9, 9]).unwrap(), 0);
-        assert_eq!(sampler.pick(&[-2.0, -3.0], &[0, 1], &[0]).unwrap(), 1);
+        assert_eq!(sampler.pick(&[3.0, 2.0], &[0, 1], &[0, 9], |_| 0.0).unwrap(), 1);
+        assert_eq!(sampler.pick(&[3.0, 2.0], &[0, 1], &[0, 9, 9], |_| 0.0).unwrap(), 0);
+        assert_eq!(sampler.pick(&[-2.0, -3.0], &[0, 1], &[0], |_| 0.0).unwrap(), 1);
     }
 
     #[test]
     fn nothing_to_draw_from_is_an_error() {
         for logits in [[f32::NEG_INFINITY; 2], [f32::NAN; 2]] {
-            assert!(matches!(free(0).pick(&logits, &[0, 1], &[]), Err(LmError::NoCandidate)));
+            assert!(matches!(free(0).pick(&logits, &[0, 1], &[], |_| 0.0), Err(LmError::NoCandidate)));
         }
-        assert!(matches!(free(0).pick(&[1.0], &[], &[]), Err(LmError::NoCandidate)));
+        assert!(matches!(free(0).pick(&[1.0], &[], &[], |_| 0.0), Err(LmError::NoCandidate)));
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Sequence {
 
     fn draw(&mut self, logits: &[f32]) -> Result<(), LmError> {
         let allowed = self.constraint.allowed()?;
-        let token = self.sampler.pick(logits, &allowed, &self.answer)?;
+        let token = self.sampler.pick(logits, &allowed, &self.answer, |token| self.constraint.bias(token))?;
         self.constraint.commit(token)?;
         self.write(&[token]);
         self.take_forced()

@@ -90,8 +90,10 @@ impl Answers<'_> {
         }
         let mut usage = Usage::default();
         if !requests.is_empty() {
-            let replies =
-                self.engine.decode(inquiry.prefix.clone(), requests, move |done| progress.advance(done)).await?;
+            let replies = self
+                .engine
+                .decode(inquiry.prefix.clone(), requests, move |done| progress.advance(done))
+                .await?;
             for ((at, path), reply) in asked.into_iter().zip(replies) {
                 let answered = settle(reply, inquiry.questions[at].max_tokens);
                 if let Ok(answered) = &answered {

@@ -30,7 +30,7 @@ use crate::aiqa::TitlePolicy;
 use crate::domain::manifest::{ManifestProduct, StorefrontManifest};
 use crate::domain::stage::FusedPage;
 use crate::domain::{Digest, SegmentContext, SegmentId};
-use crate::embed::Encoder;
+use crate::embed::Memory;
 use crate::fuse::{self, FuseError, Fuser, Shop, Stamp};
 use crate::index::Index;
 use crate::ingest::IngestError;
@@ -45,7 +45,6 @@ pub use progress::{Progress, Silent};
 pub use report::{Ending, Figures, Funnel, Report};
 pub use settings::Settings;
 pub use stages::{GroupError, Outcome};
-pub use vectors::Vectors;
 pub use workspace::{WorkError, Workspace, write_whole};
 
 use settle::Settled;
@@ -68,7 +67,9 @@ pub enum NightError {
     Publish(#[from] PublishError),
     #[error("a page could not be written as JSON: {0}")]
     Manifest(serde_json::Error),
-    #[error("groups {missing:?} of run {run} are not finished; run their shards first (`endcap run --shard i/n`)")]
+    #[error(
+        "groups {missing:?} of run {run} are not finished; run their shards first (`endcap run --shard i/n`)"
+    )]
     Unfinished { run: String, missing: Vec<usize> },
 }
 
@@ -77,7 +78,7 @@ pub struct Tools {
     pub engine: Engine,
     /// Digest of the language model's weights.
     pub student: Digest,
-    pub encoder: Arc<Encoder>,
+    pub encoder: Memory,
     pub index: Index,
     pub policy: TitlePolicy,
 }
@@ -136,7 +137,6 @@ impl Night<'_> {
     /// Computes the groups of `shard` that have no checkpoint yet. Returns how many had one.
     pub async fn compute(&self, shard: Shard) -> Result<usize, NightError> {
         let fuser = self.fuser();
-        let vectors = Vectors::new(Arc::clone(&self.tools.encoder));
         let contexts: BTreeMap<&SegmentId, &SegmentContext> =
             self.inputs.segments.iter().map(|context| (&context.segment_id, context)).collect();
         let mut resumed = 0;
@@ -147,7 +147,7 @@ impl Night<'_> {
             }
             let members: Vec<&SegmentContext> =
                 self.plan.groups[group].iter().filter_map(|segment| contexts.get(segment).copied()).collect();
-            let record = GroupRun::new(self, &fuser, &vectors).run(&members).await?;
+            let record = GroupRun::new(self, &fuser).run(&members).await?;
             self.workspace.write(&self.workspace.group(&self.plan.run_id, group), &record)?;
         }
         Ok(resumed)
@@ -175,12 +175,18 @@ impl Night<'_> {
         let failed = figures.segments.failed;
         let ending = if failed == 0 { Ending::Published } else { Ending::PublishedWithFallbacks };
         let what = if changed { "published" } else { "already published" };
-        let kept = if failed == 0 { String::new() } else { format!(", {failed} of them fallbacks after a failure") };
+        let kept =
+            if failed == 0 { String::new() } else { format!(", {failed} of them fallbacks after a failure") };
         let summary = format!("{what} {total} pages as {}{kept}", self.plan.run_id);
         Ok(Closing { ending, summary, figures, resumed_groups: 0 })
     }
 
-    async fn publish_settled(&self, store: &dyn Store, settled: Settled, now: DateTime<Utc>) -> Result<bool, NightError> {
+    async fn publish_settled(
+        &self,
+        store: &dyn Store,
+        settled: Settled,
+        now: DateTime<Utc>,
+    ) -> Result<bool, NightError> {
         let run = &self.plan.run_id;
         self.progress.begin("publish", "pages", settled.pages.len() as u64);
         let mut pages = BTreeMap::new();
@@ -201,7 +207,9 @@ impl Night<'_> {
                 published_at: now,
                 pages,
             };
-            let published = publish::publish(store, &plan, self.settings.publish, &|done| self.progress.advance(done)).await?;
+            let published =
+                publish::publish(store, &plan, self.settings.publish, &|done| self.progress.advance(done))
+                    .await?;
             published.changed
         };
         self.progress.end(if changed { "" } else { "already current" });
@@ -226,7 +234,8 @@ impl Night<'_> {
 
     /// A group's record, if it is finished and holds exactly the group's segments.
     fn checkpoint(&self, group: usize) -> Result<Option<GroupRecord>, NightError> {
-        let record: Option<GroupRecord> = self.workspace.read(&self.workspace.group(&self.plan.run_id, group))?;
+        let record: Option<GroupRecord> =
+            self.workspace.read(&self.workspace.group(&self.plan.run_id, group))?;
         let members = &self.plan.groups[group];
         Ok(record.filter(|record| record.outcomes.keys().eq(members)))
     }
@@ -252,9 +261,15 @@ impl Night<'_> {
     }
 
     /// Cards of `page`'s products that `manifest` does not hold, in order of id.
-    fn cards(&self, page: &FusedPage, manifest: &StorefrontManifest) -> Result<Vec<ManifestProduct>, FuseError> {
+    fn cards(
+        &self,
+        page: &FusedPage,
+        manifest: &StorefrontManifest,
+    ) -> Result<Vec<ManifestProduct>, FuseError> {
         let held = |card: &ManifestProduct| {
-            manifest.placements.iter().any(|placement| placement.products.iter().any(|product| product.product_id == card.product_id))
+            manifest.placements.iter().any(|placement| {
+                placement.products.iter().any(|product| product.product_id == card.product_id)
+            })
         };
         let cards = self.manifest(page)?.placements.into_iter().flat_map(|placement| placement.products);
         let mut cards: Vec<ManifestProduct> = cards.filter(|card| !held(card)).collect();

@@ -62,7 +62,10 @@ impl Plan {
         let engine_version = env!("CARGO_PKG_VERSION").to_owned();
         let ids: Vec<SegmentId> = inputs.segments.iter().map(|segment| segment.segment_id.clone()).collect();
         let mut everything = DigestBuilder::default();
-        everything.part(inputs.digest.as_bytes()).part(recipe.config.as_bytes()).part(engine_version.as_bytes());
+        everything
+            .part(inputs.digest.as_bytes())
+            .part(recipe.config.as_bytes())
+            .part(engine_version.as_bytes());
         for (name, digest) in &recipe.models {
             everything.part(name.as_bytes()).part(digest.as_bytes());
         }
@@ -116,7 +119,8 @@ impl FromStr for Shard {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+        let parsed =
+            text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
         match parsed {
             Some((index, of)) if index < of => Ok(Self { index, of }),
             _ => Err(format!("{text:?} is not a shard; expected i/n with 0 <= i < n, such as 0/4")),

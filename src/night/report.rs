@@ -118,10 +118,11 @@ pub struct Report {
 impl Funnel {
     pub fn of(records: &[GroupRecord], pages: &[SettledPage]) -> Self {
         let mut funnel = Self::default();
-        let stories = records.iter().flat_map(|record| record.outcomes.values()).filter_map(|outcome| match outcome {
-            Outcome::Page(story) => Some(story),
-            Outcome::Failed { .. } => None,
-        });
+        let stories =
+            records.iter().flat_map(|record| record.outcomes.values()).filter_map(|outcome| match outcome {
+                Outcome::Page(story) => Some(story),
+                Outcome::Failed { .. } => None,
+            });
         for story in stories {
             if let Some(design) = &story.design {
                 funnel.generated += design.placements.len() + design.reserve.len();
@@ -154,7 +155,11 @@ pub struct Figures {
 
 impl Figures {
     pub fn of(records: &[GroupRecord], settled: &Settled) -> Self {
-        let mut segments = SegmentCounts { total: settled.pages.len(), failed: settled.failures.len(), ..Default::default() };
+        let mut segments = SegmentCounts {
+            total: settled.pages.len(),
+            failed: settled.failures.len(),
+            ..Default::default()
+        };
         let mut pages = SourceCounts::default();
         for page in &settled.pages {
             match page.status {

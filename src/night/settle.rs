@@ -24,8 +24,12 @@ use super::{Night, NightError};
 #[serde(rename_all = "kebab-case")]
 enum Decision {
     New,
-    Reused { from_run: RunId },
-    CarriedOver { from_run: RunId },
+    Reused {
+        from_run: RunId,
+    },
+    CarriedOver {
+        from_run: RunId,
+    },
     /// The stages failed and there is no older page that tonight's rules allow.
     RankerPage,
 }
@@ -70,9 +74,8 @@ pub async fn settle(
     for (segment, outcome) in records.iter().flat_map(|record| &record.outcomes) {
         let Some(context) = contexts.get(segment) else { continue };
         let older = older.get(segment);
-        let decision = decisions
-            .entry(segment.clone())
-            .or_insert_with(|| decide(night, context, outcome, older));
+        let decision =
+            decisions.entry(segment.clone()).or_insert_with(|| decide(night, context, outcome, older));
         if let Outcome::Failed { stage, reason } = outcome {
             settled.failures.push(failure(segment, stage, reason, decision));
         }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::aiqa::{self, PageInput, TitleCase};
@@ -14,7 +15,9 @@ use crate::config::clock::Stopwatch;
 use crate::domain::explain::PageStory;
 use crate::domain::manifest::PageStatus;
 use crate::domain::merchandising::{Rule, RuleKind};
-use crate::domain::stage::{CandidateSet, ChosenPlacement, JudgedPage, PageDesign, StockedPage, StockedPlacement};
+use crate::domain::stage::{
+    CandidateSet, ChosenPlacement, JudgedPage, PageDesign, StockedPage, StockedPlacement,
+};
 use crate::domain::{SegmentContext, SegmentId};
 use crate::fuse::{Audience, FuseError, Fuser};
 use crate::index::{IndexError, ProductFilter};
@@ -22,11 +25,10 @@ use crate::keywords::{Keywords, KeywordsError};
 use crate::lm::Usage;
 use crate::themes::{Brief, Themes, ThemesError};
 
+use super::Night;
 use super::answers::{Answers, AskError, Inquiry, Replies};
 use super::progress::Progress;
-use super::vectors::Vectors;
 use super::workspace::WorkError;
-use super::Night;
 
 /// What became of a segment within its group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -95,13 +97,12 @@ struct Draft<'a> {
 pub struct GroupRun<'a> {
     night: &'a Night<'a>,
     fuser: &'a Fuser<'a>,
-    vectors: &'a Vectors,
     record: GroupRecord,
 }
 
 impl<'a> GroupRun<'a> {
-    pub fn new(night: &'a Night<'a>, fuser: &'a Fuser<'a>, vectors: &'a Vectors) -> Self {
-        Self { night, fuser, vectors, record: GroupRecord::default() }
+    pub fn new(night: &'a Night<'a>, fuser: &'a Fuser<'a>) -> Self {
+        Self { night, fuser, record: GroupRecord::default() }
     }
 
     /// Runs all stages over `contexts`.
@@ -110,7 +111,7 @@ impl<'a> GroupRun<'a> {
         let sets = self.candidates(&drafts).await?;
         let chosen = self.choose(&drafts, sets).await?;
         self.stock(&mut drafts, chosen).await?;
-        self.finish(&drafts)?;
+        self.finish(&drafts);
         Ok(self.record)
     }
 
@@ -153,14 +154,17 @@ impl<'a> GroupRun<'a> {
             }
         }
         night.progress.begin("themes", "pages", questions.len() as u64);
-        let inquiry = Inquiry { stage: "themes", version: themes.version(), prefix: themes.prefix(), questions };
+        let inquiry =
+            Inquiry { stage: "themes", version: themes.version(), prefix: themes.prefix(), questions };
         let replies = self.answers().ask(inquiry, self.progress()).await?;
         self.record.themes.add(&replies);
         night.progress.end(&cached(&replies));
         for (context, answer) in asking.into_iter().zip(replies.answers) {
             let segment = &context.segment_id;
             let design = match answer {
-                Ok(answer) => themes.design(segment, &answer.text, placements).map_err(|error| error.to_string()),
+                Ok(answer) => {
+                    themes.design(segment, &answer.text, placements).map_err(|error| error.to_string())
+                }
                 Err(error) => Err(error.to_string()),
             };
             match design {
@@ -211,7 +215,7 @@ impl<'a> GroupRun<'a> {
     ) -> Result<Vec<(usize, ChosenPlacement)>, GroupError> {
         let watch = Stopwatch::start();
         let night = self.night;
-        let keywords = Keywords::new(night.settings.keywords)?;
+        let keywords = Keywords::new(night.settings.keywords, &night.tools.encoder)?;
         let mut questions = Vec::new();
         let mut asking = Vec::new();
         for (at, set) in sets {
@@ -222,7 +226,8 @@ impl<'a> GroupRun<'a> {
             }
         }
         night.progress.begin("keywords", "placements", questions.len() as u64);
-        let inquiry = Inquiry { stage: "keywords", version: keywords.version(), prefix: keywords.prefix(), questions };
+        let inquiry =
+            Inquiry { stage: "keywords", version: keywords.version(), prefix: keywords.prefix(), questions };
         let replies = self.answers().ask(inquiry, self.progress()).await?;
         self.record.keywords.add(&replies);
         night.progress.end(&cached(&replies));
@@ -230,7 +235,9 @@ impl<'a> GroupRun<'a> {
         for ((at, set), answer) in asking.into_iter().zip(replies.answers) {
             match answer {
                 Ok(answer) => chosen.push((at, keywords.chosen(set, &answer.choices)?)),
-                Err(error) => tracing::warn!(placement = set.design.title, %error, "a placement has no keywords"),
+                Err(error) => {
+                    tracing::warn!(placement = set.design.title, %error, "a placement has no keywords")
+                }
             }
         }
         self.took("keywords", watch);
@@ -251,7 +258,8 @@ impl<'a> GroupRun<'a> {
             .map(|(at, chosen)| {
                 let filter = &filters[at];
                 async move {
-                    let texts: Vec<String> = chosen.keywords.iter().map(|keyword| keyword.text.clone()).collect();
+                    let texts: Vec<String> =
+                        chosen.keywords.iter().map(|keyword| keyword.text.clone()).collect();
                     let limit = night.settings.night.retrieved_products;
                     let products = night.tools.index.search_products(&texts, filter, limit).await?;
                     night.progress.advance(1);
@@ -270,22 +278,26 @@ impl<'a> GroupRun<'a> {
     }
 
     /// AIQA and fusion, segment by segment.
-    fn finish(&mut self, drafts: &[Draft<'a>]) -> Result<(), GroupError> {
+    fn finish(&mut self, drafts: &[Draft<'a>]) {
         let watch = Stopwatch::start();
         self.night.progress.begin("aiqa and fusion", "pages", drafts.len() as u64);
-        for draft in drafts {
+        let page = |draft: &Draft<'a>| {
+            let page = self.page(draft);
+            self.night.progress.advance(1);
+            page
+        };
+        let pages: Vec<_> = drafts.par_iter().map(page).collect();
+        for (draft, page) in drafts.iter().zip(pages) {
             let segment = &draft.context.segment_id;
-            match self.page(draft) {
+            match page {
                 Ok(story) => {
                     self.record.outcomes.insert(segment.clone(), Outcome::Page(Box::new(story)));
                 }
                 Err((stage, reason)) => self.fail(segment, stage, reason),
             }
-            self.night.progress.advance(1);
         }
         self.night.progress.end("");
         self.took("aiqa and fusion", watch);
-        Ok(())
     }
 
     fn page(&self, draft: &Draft<'a>) -> Result<PageStory, (&'static str, String)> {
@@ -296,16 +308,20 @@ impl<'a> GroupRun<'a> {
     fn judge(&self, draft: &Draft<'a>) -> Result<JudgedPage, aiqa::AiqaError> {
         let night = self.night;
         let context = draft.context;
-        let rules: Vec<&Rule> = night.inputs.merchandising.active(&context.segment_id, context.as_of).collect();
+        let rules: Vec<&Rule> =
+            night.inputs.merchandising.active(&context.segment_id, context.as_of).collect();
         let titles = draft.design.iter().flat_map(|design| &design.placements).map(|design| &design.title);
         let first: BTreeSet<&String> = titles.collect();
-        let (placements, reserve) =
-            draft.placements.iter().cloned().partition(|placement| first.contains(&placement.chosen.design.title));
+        let (placements, reserve) = draft
+            .placements
+            .iter()
+            .cloned()
+            .partition(|placement| first.contains(&placement.chosen.design.title));
         let persona = draft.design.as_ref().map(|design| design.persona.clone()).unwrap_or_default();
         let page = StockedPage { segment_id: context.segment_id.clone(), persona, placements, reserve };
         let shape = night.inputs.merchandising.page;
         let input = PageInput { page: &page, context, catalog: &night.inputs.catalog, rules: &rules, shape };
-        aiqa::judge_page(&night.tools.policy, &input, self.vectors)
+        aiqa::judge_page(&night.tools.policy, &input, &night.tools.encoder)
     }
 
     fn story(&self, draft: &Draft<'a>, judged: JudgedPage) -> Result<PageStory, FuseError> {
@@ -314,7 +330,11 @@ impl<'a> GroupRun<'a> {
         let accepts_title = |aisle: &str| accepts_phrase(night, context, aisle);
         let audience = Audience { context, accepts_title: &accepts_title };
         let ranker_page = self.fuser.ranker_page(&audience)?;
-        let fused = if judged.placements.is_empty() { ranker_page.clone() } else { self.fuser.fuse(&judged, &audience)? };
+        let fused = if judged.placements.is_empty() {
+            ranker_page.clone()
+        } else {
+            self.fuser.fuse(&judged, &audience)?
+        };
         let manifest = night.manifest(&fused)?;
         Ok(PageStory {
             context: context.clone(),
@@ -348,7 +368,12 @@ pub fn accepts_phrase(night: &Night, context: &SegmentContext, phrase: &str) -> 
 }
 
 fn case<'a>(context: &'a SegmentContext, title: &'a str) -> TitleCase<'a> {
-    TitleCase { title, as_of: context.as_of, rules: &context.merchandising.rules, demographics: &context.demographics }
+    TitleCase {
+        title,
+        as_of: context.as_of,
+        rules: &context.merchandising.rules,
+        demographics: &context.demographics,
+    }
 }
 
 /// What may be retrieved for this segment at all.

@@ -63,13 +63,15 @@ impl Workspace {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(WorkError::Io { action: "read", path: path.into(), source }),
         };
-        let value = serde_json::from_slice(&bytes).map_err(|source| WorkError::Format { path: path.into(), source })?;
+        let value = serde_json::from_slice(&bytes)
+            .map_err(|source| WorkError::Format { path: path.into(), source })?;
         Ok(Some(value))
     }
 
     /// Writes a JSON file whole: a reader, or a run after a crash, sees the old file or the new one.
     pub fn write<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), WorkError> {
-        let bytes = serde_json::to_vec(value).map_err(|source| WorkError::Format { path: path.into(), source })?;
+        let bytes =
+            serde_json::to_vec(value).map_err(|source| WorkError::Format { path: path.into(), source })?;
         write_whole(path, &bytes)
     }
 }

@@ -224,7 +224,7 @@ fn base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let group =
-            chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+            chunk.iter().fold(0u32, |group, byte| (group << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for place in 0..4 {
             let sextet = (group >> (18 - 6 * place)) & 63;
             text.push(if place <= chunk.len() { char::from(BASE64[sextet as usize]) } else { '=' });
@@ -239,7 +239,7 @@ fn digest_of_base64(text: &str) -> Option<Digest> {
     let bits = sextets.collect::<Option<Vec<usize>>>()?;
     let mut bytes = Vec::with_capacity(33);
     for group in bits.chunks(4) {
-        let word = group.iter().fold(0usize, |word, sextet| word << 6 | sextet) << (6 * (4 - group.len()));
+        let word = group.iter().fold(0usize, |word, sextet| (word << 6) | sextet) << (6 * (4 - group.len()));
         bytes.extend(
             [word >> 16, word >> 8, word]
                 .map(|byte| (byte & 0xff) as u8)

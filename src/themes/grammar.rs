@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use crate::domain::SegmentContext;
 
-use super::phrases::{Wording, capitalised, fill, slots};
+use super::phrases::{Wording, capitalised, fill, fill_single, slots};
 use super::plan::{MAX_ANCHORS, MIN_ANCHORS, ThemeSeed};
 
 /// Longest texts the grammar lets through, in characters.
@@ -20,8 +20,6 @@ pub struct Bounds {
     pub concept: usize,
 }
 
-/// Names longer than this are left to the concepts.
-const LONGEST_TITLE_NAME: usize = 26;
 /// Most names of a theme tried in title patterns: 5 give 20 pairs and 60 triples.
 const TITLE_NAMES: usize = 5;
 
@@ -43,7 +41,8 @@ pub fn anchored(context: &SegmentContext, seeds: &[ThemeSeed], wording: &Wording
     let placements: Vec<String> = (0..seeds.len()).map(|at| format!("p{at}")).collect();
     let list = placements.join(" \",\" ");
     let _ = writeln!(grammar, r#"start: "{{\"persona\":\"" persona "\",\"placements\":[" {list} "]}}""#);
-    let _ = writeln!(grammar, "persona: {}", alternatives(&personas(context, seeds, wording, bounds.persona)));
+    let _ =
+        writeln!(grammar, "persona: {}", alternatives(&personas(context, seeds, wording, bounds.persona)));
     let campaign = context.merchandising.campaign.as_ref().map(|campaign| campaign.name.as_str());
     for (at, seed) in seeds.iter().enumerate() {
         let (short, long) = titles(seed, wording, bounds.title);
@@ -52,10 +51,13 @@ pub fn anchored(context: &SegmentContext, seeds: &[ThemeSeed], wording: &Wording
             grammar,
             r#"p{at}: "{{\"title\":\"" t{at} "\",\"intent\":\"" i{at} "\",\"concepts\":[" c{at}_0_0 "]}}""#
         );
-        let tails: Vec<String> = wording.title_tails(seed.kind).iter().filter(|tail| !tail.is_empty()).map(|tail| literal(tail)).collect();
+        let tails = wording.title_tails(seed.kind);
+        let written: Vec<String> =
+            tails.iter().filter(|tail| !tail.is_empty()).map(|tail| literal(tail)).collect();
+        let optional = if written.len() < tails.len() { "?" } else { "" };
         let mut options = Vec::new();
-        if !short.is_empty() && !tails.is_empty() {
-            options.push(format!("({}) ({})?", alternatives(&short), tails.join(" | ")));
+        if !short.is_empty() && !written.is_empty() {
+            options.push(format!("({}) ({}){optional}", alternatives(&short), written.join(" | ")));
         } else if !short.is_empty() {
             options.push(alternatives(&short));
         }
@@ -96,17 +98,37 @@ CONCEPT: /[a-z0-9][^"\\\x00-\x1f\x7f<>{{}}]{{2,{}}}/
 fn titles(seed: &ThemeSeed, wording: &Wording, longest: usize) -> (Vec<String>, Vec<String>) {
     let room = wording.title_tails(seed.kind).iter().map(|tail| tail.chars().count()).max().unwrap_or(0);
     let names = names(seed);
-    let mut all: Vec<String> = wording
+    let all: Vec<String> = wording
         .title_patterns()
         .iter()
-        .flat_map(|pattern| orderings(&names, slots(pattern)).into_iter().filter_map(|names| fill(pattern, &names, None)))
+        .flat_map(|pattern| {
+            let ordered =
+                orderings(&names, slots(pattern)).into_iter().filter(|names| reads_well(pattern, names));
+            ordered.filter_map(|names| fill(pattern, &names, None))
+        })
         .map(|title| capitalised(&title))
         .filter(|title| title.chars().count() <= longest)
         .collect();
-    if all.is_empty() {
-        all.extend(names.first().map(|name| capitalised(name)));
+    if let (true, [name, ..]) = (all.is_empty(), &names[..]) {
+        return (Vec::new(), single_titles(name, seed, wording, longest));
     }
     all.into_iter().partition(|title| title.chars().count() + room <= longest)
+}
+
+/// Titles of a theme with one name; they are whole, and take no tail.
+fn single_titles(name: &str, seed: &ThemeSeed, wording: &Wording, longest: usize) -> Vec<String> {
+    let filled = wording
+        .single_patterns()
+        .iter()
+        .filter_map(|pattern| fill_single(pattern, name, seed.aisle.as_deref()));
+    let titles = filled.map(|title| capitalised(&title)).filter(|title| title.chars().count() <= longest);
+    let titles: Vec<String> = titles.collect();
+    if titles.is_empty() { vec![capitalised(name)] } else { titles }
+}
+
+/// "spices and seasonings and butter" does not.
+fn reads_well(pattern: &str, names: &[&str]) -> bool {
+    !(pattern.contains(" and ") && names.iter().any(|name| name.contains(" and ")))
 }
 
 fn intents(seed: &ThemeSeed, wording: &Wording, campaign: Option<&str>, longest: usize) -> Vec<String> {
@@ -125,7 +147,9 @@ fn personas(context: &SegmentContext, seeds: &[ThemeSeed], wording: &Wording, lo
     let mut personas: Vec<String> = wording
         .persona_openings()
         .iter()
-        .flat_map(|pattern| orderings(&firsts, slots(pattern)).into_iter().filter_map(|names| fill(pattern, &names, None)))
+        .flat_map(|pattern| {
+            orderings(&firsts, slots(pattern)).into_iter().filter_map(|names| fill(pattern, &names, None))
+        })
         .map(|opening| format!("{opening}{habit}."))
         .filter(|persona| persona.chars().count() <= longest)
         .collect();
@@ -150,7 +174,7 @@ fn habit(context: &SegmentContext) -> &'static str {
 
 fn names(seed: &ThemeSeed) -> Vec<&str> {
     let titled = seed.anchors.iter().filter(|anchor| anchor.titled).map(|anchor| anchor.phrase.as_str());
-    titled.filter(|phrase| phrase.chars().count() <= LONGEST_TITLE_NAME).take(TITLE_NAMES).collect()
+    titled.take(TITLE_NAMES).collect()
 }
 
 /// Every ordering of `slots` different names in which none contains another ("cat food", "dry cat food").
@@ -160,9 +184,13 @@ fn orderings<'a>(names: &[&'a str], slots: usize) -> Vec<Vec<&'a str>> {
         found = found
             .into_iter()
             .flat_map(|chosen| {
-                let fits = |name: &&str| !chosen.iter().any(|other| other.contains(*name) || name.contains(other));
-                let more: Vec<Vec<&str>> =
-                    names.iter().filter(|name| fits(name)).map(|name| [chosen.as_slice(), &[*name]].concat()).collect();
+                let fits =
+                    |name: &&str| !chosen.iter().any(|other| other.contains(*name) || name.contains(other));
+                let more: Vec<Vec<&str>> = names
+                    .iter()
+                    .filter(|name| fits(name))
+                    .map(|name| [chosen.as_slice(), &[*name]].concat())
+                    .collect();
                 more
             })
             .collect();

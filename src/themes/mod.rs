@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::stage::{PageDesign, PlacementDesign};
 use crate::domain::{Digest, SegmentContext, SegmentId};
-use crate::embed::{EmbedError, Encoder};
+use crate::embed::{EmbedError, Memory};
 use crate::lm::{Form, Prompt, Question, Sampling};
 
 pub use grammar::Bounds;
@@ -49,8 +49,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let sampling =
-            Sampling { temperature: 0.8, top_p: 0.95, top_k: 0, repetition_penalty: 1.1, repetition_window: 64 };
+        let sampling = Sampling {
+            temperature: 0.8,
+            top_p: 0.95,
+            top_k: 0,
+            repetition_penalty: 1.1,
+            repetition_window: 64,
+        };
         Self { mode: Mode::Anchored, reserve: 2, max_title_chars: 56, sampling, max_tokens: 1600 }
     }
 }
@@ -84,7 +89,7 @@ pub enum ThemesError {
 /// Stage 1, ready to ask.
 pub struct Themes<'a> {
     settings: &'a Settings,
-    encoder: &'a Encoder,
+    encoder: &'a Memory,
     template: prompt::Template,
     wording: Wording,
     prefix: Prompt,
@@ -101,10 +106,11 @@ pub struct Brief<'a> {
 }
 
 impl<'a> Themes<'a> {
-    pub fn new(settings: &'a Settings, encoder: &'a Encoder) -> Result<Self, ThemesError> {
+    pub fn new(settings: &'a Settings, encoder: &'a Memory) -> Result<Self, ThemesError> {
         let template = prompt::V1;
         let wording = template.wording()?;
-        let mut prefix = Prompt::new().trusted("<|im_start|>system\n").trusted(template.system()).trusted("<|im_end|>\n");
+        let mut prefix =
+            Prompt::new().trusted("<|im_start|>system\n").trusted(template.system()).trusted("<|im_end|>\n");
         for (asked, answered) in template.examples()? {
             prefix = prefix.trusted("<|im_start|>user\n").data(asked).trusted("<|im_end|>\n");
             prefix = prefix.trusted("<|im_start|>assistant\n").data(answered).trusted("<|im_end|>\n");
@@ -141,26 +147,47 @@ impl<'a> Themes<'a> {
             .trusted("<|im_start|>user\n")
             .data(self.template.render(context)?)
             .trusted("<|im_end|>\n<|im_start|>assistant\n");
-        let seed = Digest::of_parts([&brief.seed.to_le_bytes()[..], b"themes", context.segment_id.as_str().as_bytes()]).seed();
+        let seed = Digest::of_parts([
+            &brief.seed.to_le_bytes()[..],
+            b"themes",
+            context.segment_id.as_str().as_bytes(),
+        ])
+        .seed();
         let sampling = self.settings.sampling.clone();
-        Ok(Some(Question { prompt, form: Form::Lark(grammar), sampling, max_tokens: self.settings.max_tokens, seed }))
+        Ok(Some(Question {
+            prompt,
+            form: Form::Lark(grammar),
+            sampling,
+            max_tokens: self.settings.max_tokens,
+            seed,
+        }))
     }
 
-    fn seeds(&self, context: &SegmentContext, brief: &Brief, wanted: usize) -> Result<Vec<ThemeSeed>, ThemesError> {
+    fn seeds(
+        &self,
+        context: &SegmentContext,
+        brief: &Brief,
+        wanted: usize,
+    ) -> Result<Vec<ThemeSeed>, ThemesError> {
         let mut signals = plan::signals(context, &self.wording, brief.admit);
         let phrases: Vec<&str> = signals.iter().map(|signal| signal.phrase.as_str()).collect();
         let vectors = self
             .encoder
-            .encode(&phrases, &|_| ())
+            .vectors(&phrases)
             .map_err(|source| ThemesError::Embed { segment: context.segment_id.clone(), source })?;
         for (signal, vector) in signals.iter_mut().zip(vectors) {
-            signal.vector = vector;
+            signal.vector = vector.to_vec();
         }
         Ok(plan::plan(&signals, wanted))
     }
 
     /// Reads an answer: the first `placements` are the page, the others its reserve.
-    pub fn design(&self, segment: &SegmentId, answer: &str, placements: usize) -> Result<PageDesign, ThemesError> {
+    pub fn design(
+        &self,
+        segment: &SegmentId,
+        answer: &str,
+        placements: usize,
+    ) -> Result<PageDesign, ThemesError> {
         let page: Answer = serde_json::from_str(answer)
             .map_err(|source| ThemesError::Answer { segment: segment.clone(), source })?;
         let mut designs: Vec<PlacementDesign> = page.placements.into_iter().map(tidy).collect();
@@ -179,7 +206,11 @@ struct Answer {
 fn tidy(mut design: PlacementDesign) -> PlacementDesign {
     let mut seen = std::collections::HashSet::new();
     design.title = design.title.trim().to_owned();
-    design.concepts =
-        design.concepts.iter().map(|concept| concept.trim().to_owned()).filter(|concept| seen.insert(concept.to_lowercase())).collect();
+    design.concepts = design
+        .concepts
+        .iter()
+        .map(|concept| concept.trim().to_owned())
+        .filter(|concept| seen.insert(concept.to_lowercase()))
+        .collect();
     design
 }

@@ -20,6 +20,7 @@ pub struct Wording {
 #[serde(deny_unknown_fields)]
 struct TitleWording {
     patterns: Vec<String>,
+    single: Vec<String>,
     tails: BTreeMap<String, Vec<String>>,
 }
 
@@ -48,6 +49,11 @@ impl Wording {
         &self.title.patterns
     }
 
+    /// For themes with one name a title can carry.
+    pub fn single_patterns(&self) -> &[String] {
+        &self.title.single
+    }
+
     pub fn title_tails(&self, kind: SeedKind) -> &[String] {
         self.title.tails.get(key(kind)).map_or(&[], Vec::as_slice)
     }
@@ -64,11 +70,14 @@ impl Wording {
     /// "Wheat & multigrain bread" → "wheat and multigrain bread"; "Fuji apples" keeps its capital.
     pub fn phrase(&self, name: &str) -> String {
         let head = name.split([',', '(', ':', ';']).next().unwrap_or_default();
-        let words: Vec<&str> =
-            head.split_whitespace().map(|word| if word == "&" { "and" } else { word }).filter(|word| !word.ends_with('%')).collect();
+        let words: Vec<&str> = head
+            .split_whitespace()
+            .map(|word| if word == "&" { "and" } else { word })
+            .filter(|word| !word.ends_with('%'))
+            .collect();
         let kept = match words.iter().position(|word| *word == "and") {
-            // "A B and C D": two things with names of their own; the first stands alone.
-            Some(at) if at >= 2 => &words[..at],
+            // "Vanilla wafers and kids cookies": two things with names of their own; the first stands alone.
+            Some(at) if at >= 2 && words[at - 1].ends_with('s') => &words[..at],
             _ => &words[..],
         };
         let cased: Vec<String> = kept.iter().map(|word| self.case(word)).collect();
@@ -76,7 +85,8 @@ impl Wording {
     }
 
     fn case(&self, word: &str) -> String {
-        let acronym = word.chars().filter(|c| c.is_alphabetic()).count() > 1 && !word.chars().any(char::is_lowercase);
+        let acronym =
+            word.chars().filter(|c| c.is_alphabetic()).count() > 1 && !word.chars().any(char::is_lowercase);
         if acronym || self.proper.contains(word) { word.to_owned() } else { word.to_lowercase() }
     }
 }
@@ -93,6 +103,16 @@ pub fn fill(pattern: &str, names: &[&str], campaign: Option<&str>) -> Option<Str
         text = text.replace("{campaign}", campaign?);
     }
     Some(text)
+}
+
+/// Fills `{a}` and `{aisle}`; `None` where the aisle is not known or says the same as the name.
+pub fn fill_single(pattern: &str, name: &str, aisle: Option<&str>) -> Option<String> {
+    let filled = fill(pattern, &[name], None)?;
+    if !filled.contains("{aisle}") {
+        return Some(filled);
+    }
+    let aisle = aisle.filter(|aisle| !aisle.contains(name) && !name.contains(aisle))?;
+    Some(filled.replace("{aisle}", aisle))
 }
 
 /// How many names a pattern takes.
@@ -121,6 +141,7 @@ mod tests {
             ("Vanilla wafers & kids cookies", "vanilla wafers"),
             ("Wheat & multigrain bread", "wheat and multigrain bread"),
             ("Refrigerated 100% orange juice", "refrigerated orange juice"),
+            ("Canned diced and stewed tomatoes", "canned diced and stewed tomatoes"),
             ("Fuji apples", "Fuji apples"),
             ("Granny Smith apples", "Granny Smith apples"),
             ("BBQ sauce", "BBQ sauce"),

@@ -23,7 +23,7 @@ pub enum SeedKind {
 pub struct Anchor {
     /// Shopper's words, lower case but for proper names.
     pub phrase: String,
-    /// Good enough for a title; an aisle that only rounds out the concepts is not.
+    /// Close enough to the theme's first signal to stand beside it in a title.
     pub titled: bool,
 }
 
@@ -31,17 +31,22 @@ pub struct Anchor {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThemeSeed {
     pub kind: SeedKind,
+    /// The signal it is built around first.
     pub anchors: Vec<Anchor>,
+    /// Where the first signal stands, if known.
+    pub aisle: Option<String>,
 }
 
 /// Most concepts a theme has.
 pub const MAX_ANCHORS: usize = 6;
 /// Fewest concepts a theme has.
 pub const MIN_ANCHORS: usize = 3;
-/// Least cosine of all-MiniLM-L6-v2 at which two product types may share a theme; below it they read as unrelated.
-const NEAR: f32 = 0.34;
-/// The same for rising products, which share their moment.
-const NEAR_RISING: f32 = 0.22;
+/// Least cosine of all-MiniLM-L6-v2 at which a product type may be searched along with another.
+const NEAR: f32 = 0.38;
+/// Least cosine at which both may stand in one title; below it shoppers see no connection.
+const NEAR_IN_TITLE: f32 = 0.46;
+/// Longest name a title carries, characters; longer ones are left to the concepts.
+const LONGEST_TITLE_NAME: usize = 26;
 /// Most staples a replenishment theme takes.
 const STAPLES: usize = 5;
 
@@ -81,17 +86,17 @@ pub fn signals(context: &SegmentContext, wording: &Wording, admit: &dyn Fn(&str)
 
 /// Groups `signals` (with vectors) into at most `wanted` themes, most telling first.
 pub fn plan(signals: &[Signal], wanted: usize) -> Vec<ThemeSeed> {
-    let mut planner = Planner { signals, taken: vec![false; signals.len()], aisles: BTreeSet::new() };
+    let mut planner = Planner { signals, taken: vec![false; signals.len()], used: BTreeSet::new() };
     let mut themes: Vec<ThemeSeed> = planner.campaign().into_iter().collect();
     let staples = planner.staples();
-    let rising = planner.next(SeedKind::Rising, NEAR_RISING);
-    let mut distinctive = std::iter::from_fn(|| planner.next(SeedKind::Distinctive, NEAR));
+    let rising = planner.next(SeedKind::Rising);
+    let mut distinctive = std::iter::from_fn(|| planner.next(SeedKind::Distinctive));
     themes.extend(distinctive.by_ref().take(2));
     themes.extend(rising);
     themes.extend(distinctive.by_ref().take(1));
     themes.extend(staples);
     themes.extend(distinctive.take(wanted));
-    while let Some(more) = planner.next(SeedKind::Rising, NEAR_RISING).or_else(|| planner.next(SeedKind::Staple, NEAR)) {
+    while let Some(more) = planner.next(SeedKind::Rising).or_else(|| planner.next(SeedKind::Staple)) {
         themes.push(more);
     }
     themes.truncate(wanted);
@@ -101,21 +106,22 @@ pub fn plan(signals: &[Signal], wanted: usize) -> Vec<ThemeSeed> {
 struct Planner<'a> {
     signals: &'a [Signal],
     taken: Vec<bool>,
-    /// Aisle phrases already used as concepts.
-    aisles: BTreeSet<&'a str>,
+    /// Phrases that are a concept of some theme already, signals aside.
+    used: BTreeSet<String>,
 }
 
-impl<'a> Planner<'a> {
+impl Planner<'_> {
     fn campaign(&mut self) -> Option<ThemeSeed> {
         let features: Vec<usize> = self.free(SeedKind::Campaign).take(4).collect();
         if features.is_empty() {
             return None;
         }
-        self.take(&features);
-        let room = MAX_ANCHORS - features.len();
-        let near = self.nearest(&features, room, NEAR);
-        self.take(&near);
-        self.seed(SeedKind::Campaign, features.into_iter().chain(near).collect())
+        self.take(features.iter().copied());
+        // Features alone, where there are enough: what is merely like them dilutes the campaign.
+        let near = self.nearest(&features, MIN_ANCHORS.saturating_sub(features.len()));
+        self.take(near.iter().map(|(at, _)| *at));
+        let features = features.into_iter().map(|at| (at, true));
+        self.seed(SeedKind::Campaign, features.chain(near).collect())
     }
 
     fn staples(&mut self) -> Option<ThemeSeed> {
@@ -123,18 +129,20 @@ impl<'a> Planner<'a> {
         if staples.len() < MIN_ANCHORS {
             return None;
         }
-        self.take(&staples);
-        self.seed(SeedKind::Staple, staples)
+        self.take(staples.iter().copied());
+        self.seed(SeedKind::Staple, staples.into_iter().map(|at| (at, true)).collect())
     }
 
-    /// The next theme around an untaken signal of `kind`; signals that find no company are passed over.
-    fn next(&mut self, kind: SeedKind, near: f32) -> Option<ThemeSeed> {
+    /// The next theme around an untaken signal of `kind`; a signal that makes none is passed over.
+    fn next(&mut self, kind: SeedKind) -> Option<ThemeSeed> {
         loop {
-            let seed = self.free(kind).next()?;
-            self.take(&[seed]);
-            let company = self.nearest(&[seed], MAX_ANCHORS - 2, near);
-            if let Some(theme) = self.seed(kind, std::iter::once(seed).chain(company.iter().copied()).collect()) {
-                self.take(&company);
+            let first = self.free(kind).next()?;
+            self.take([first]);
+            let near = self.nearest(&[first], MAX_ANCHORS - 2);
+            let members: Vec<(usize, bool)> =
+                std::iter::once((first, true)).chain(near.iter().copied()).collect();
+            if let Some(theme) = self.seed(kind, members) {
+                self.take(near.iter().map(|(at, _)| *at));
                 return Some(theme);
             }
         }
@@ -144,44 +152,52 @@ impl<'a> Planner<'a> {
         (0..self.signals.len()).filter(move |at| !self.taken[*at] && self.signals[*at].kind == kind)
     }
 
-    fn take(&mut self, signals: &[usize]) {
+    fn take(&mut self, signals: impl IntoIterator<Item = usize>) {
         for at in signals {
-            self.taken[*at] = true;
+            self.taken[at] = true;
         }
     }
 
-    /// Untaken signals within `near` of any of `around`, closest first, ties by position.
-    fn nearest(&self, around: &[usize], most: usize, near: f32) -> Vec<usize> {
+    /// Untaken signals near any of `around`, closest first, ties by position, and whether they may share a title.
+    fn nearest(&self, around: &[usize], most: usize) -> Vec<(usize, bool)> {
         let mut close: Vec<(f32, usize)> = (0..self.signals.len())
             .filter(|at| !self.taken[*at] && self.signals[*at].kind != SeedKind::Campaign)
             .map(|at| (around.iter().map(|from| self.cosine(*from, at)).fold(f32::MIN, f32::max), at))
-            .filter(|(cosine, _)| *cosine >= near)
+            .filter(|(cosine, _)| *cosine >= NEAR)
             .collect();
         close.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        close.into_iter().take(most).map(|(_, at)| at).collect()
+        close.into_iter().take(most).map(|(cosine, at)| (at, cosine >= NEAR_IN_TITLE)).collect()
     }
 
     fn cosine(&self, a: usize, b: usize) -> f32 {
         self.signals[a].vector.iter().zip(&self.signals[b].vector).map(|(x, y)| x * y).sum()
     }
 
-    /// A theme of `members`, rounded out by their aisles; `None` if that leaves fewer than [`MIN_ANCHORS`].
-    fn seed(&mut self, kind: SeedKind, members: Vec<usize>) -> Option<ThemeSeed> {
+    /// A theme of `members` (signal, may stand in the title), rounded out to [`MIN_ANCHORS`] by the first one's aisle and its
+    /// more general name; `None` if that is not enough.
+    fn seed(&mut self, kind: SeedKind, members: Vec<(usize, bool)>) -> Option<ThemeSeed> {
+        let first = &self.signals[members.first()?.0];
         let mut anchors: Vec<Anchor> = members
             .iter()
-            .map(|at| Anchor { phrase: self.signals[*at].phrase.clone(), titled: true })
+            .map(|(at, titled)| {
+                let phrase = self.signals[*at].phrase.clone();
+                Anchor { titled: *titled && phrase.chars().count() <= LONGEST_TITLE_NAME, phrase }
+            })
             .collect();
-        let aisles = members.iter().filter_map(|at| self.signals[*at].aisle.as_deref());
-        let fresh: Vec<&str> = aisles
-            .filter(|aisle| !self.aisles.contains(aisle) && !self.signals.iter().any(|signal| signal.phrase == **aisle))
-            .collect();
-        for aisle in fresh {
-            if anchors.len() < MAX_ANCHORS && self.aisles.insert(aisle) {
-                anchors.push(Anchor { phrase: aisle.to_owned(), titled: false });
+        if !anchors.iter().any(|anchor| anchor.titled) {
+            return None;
+        }
+        let general =
+            first.phrase.split_once(' ').map(|(_, rest)| rest.to_owned()).filter(|rest| rest.len() >= 4);
+        for phrase in first.aisle.clone().into_iter().chain(general) {
+            let new =
+                !self.used.contains(&phrase) && !self.signals.iter().any(|signal| signal.phrase == phrase);
+            if anchors.len() < MIN_ANCHORS && new {
+                self.used.insert(phrase.clone());
+                anchors.push(Anchor { phrase, titled: false });
             }
         }
-        let titled = anchors.iter().filter(|anchor| anchor.titled).count();
-        (anchors.len() >= MIN_ANCHORS && titled >= 2).then_some(ThemeSeed { kind, anchors })
+        (anchors.len() >= MIN_ANCHORS).then(|| ThemeSeed { kind, anchors, aisle: first.aisle.clone() })
     }
 }
 
@@ -209,6 +225,24 @@ mod tests {
         let phrases: Vec<Vec<&str>> =
             themes.iter().map(|theme| theme.anchors.iter().map(|a| a.phrase.as_str()).collect()).collect();
         assert_eq!(phrases, [vec!["soap", "sponges", "brushes"], vec!["grapes", "pears", "plums"]]);
+    }
+
+    #[test]
+    fn a_lonely_signal_is_rounded_out_by_its_aisle_and_its_general_name() {
+        let aisle = Some("diapers and wipes".to_owned());
+        let lonely = Signal { aisle: aisle.clone(), ..signal(SeedKind::Distinctive, "baby diapers", 0.0) };
+        let themes = plan(&[lonely, signal(SeedKind::Distinctive, "cheese", 90.0)], 6);
+        assert_eq!(themes.len(), 1, "cheese alone makes no theme");
+        let phrases: Vec<&str> = themes[0].anchors.iter().map(|anchor| anchor.phrase.as_str()).collect();
+        assert_eq!(phrases, ["baby diapers", "diapers and wipes", "diapers"]);
+        assert_eq!(themes[0].aisle, aisle);
+    }
+
+    #[test]
+    fn a_name_too_long_for_a_title_is_no_theme() {
+        let long = "refrigerated specialty breakfast rolls";
+        let signals = [signal(SeedKind::Distinctive, long, 0.0), signal(SeedKind::Rising, "bread", 90.0)];
+        assert!(plan(&signals, 6).is_empty());
     }
 
     #[test]

@@ -36,7 +36,12 @@ fn stage_themes_answers_a_page_for_each_recorded_context() {
         for placement in placements {
             let title = placement["title"].as_str().expect("title");
             assert!((8..=56).contains(&title.chars().count()), "{title}");
-            let own: Vec<&str> = placement["concepts"].as_array().expect("concepts").iter().filter_map(Value::as_str).collect();
+            let own: Vec<&str> = placement["concepts"]
+                .as_array()
+                .expect("concepts")
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
             assert!((3..=6).contains(&own.len()), "{own:?}");
             concepts.extend(own);
         }
@@ -95,9 +100,11 @@ fn bad_usage_and_config_are_64() {
     ] {
         shop.expect(64, args);
     }
-    for (config, named) in
-        [("[night]\nvalid_days = 0\n", "valid_days"), ("[nihgt]\n", "nihgt"), ("[keywords]\nmin = 9\n", "min = 9")]
-    {
+    for (config, named) in [
+        ("[night]\nvalid_days = 0\n", "valid_days"),
+        ("[nihgt]\n", "nihgt"),
+        ("[keywords]\nmin = 9\n", "min = 9"),
+    ] {
         let output = ShopFolder::new(config).run(&["status"]);
         assert_eq!(output.status.code(), Some(64), "{config}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(named), "{config}");
@@ -154,7 +161,8 @@ fn bad_input_ends_the_night_before_anything_changes() {
         (
             "Fresh frut",
             Box::new(|dir| {
-                let rules = "[[rule]]\nid = \"more-fruit\"\nboost = { aisle = \"Fresh frut\", factor = 1.5 }\n";
+                let rules =
+                    "[[rule]]\nid = \"more-fruit\"\nboost = { aisle = \"Fresh frut\", factor = 1.5 }\n";
                 fs::write(dir.join("merchandising.toml"), rules).expect("rules");
             }),
         ),

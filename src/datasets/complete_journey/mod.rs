@@ -36,9 +36,9 @@ use crate::domain::{HouseholdId, Interaction, ProductId, SegmentId};
 use crate::ingest::{IngestError, contract};
 use catalogue::Catalogue;
 pub use error::DatasetError;
-pub use taxonomy::Taxonomy;
 use households::Households;
 use journey::Journey;
+pub use taxonomy::Taxonomy;
 
 /// Days before `as_of` that segments, catalogue and keywords are computed from.
 pub const WINDOW_DAYS: u64 = 84;

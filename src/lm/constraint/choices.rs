@@ -11,18 +11,21 @@ use crate::lm::tokenizer::Tokenizer;
 
 /// `min..=max` distinct items, each written out and followed by `separator`. The answer ends with the model's end token or at
 /// `max`, or when no item is left. Items of equal text count once, as the first of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Choices {
     pub items: Vec<String>,
     pub min: usize,
     pub max: usize,
     pub separator: String,
+    /// Log-weight of each item, natural, finite; empty is uniform. The model's probability of spelling an item is
+    /// multiplied by its weight (a product of experts, Hinton 2002), and renormalised at every token.
+    pub prior: Vec<f32>,
 }
 
 impl Choices {
-    /// Items a line.
+    /// Items a line, none preferred.
     pub fn lines(items: Vec<String>, min: usize, max: usize) -> Self {
-        Self { items, min, max, separator: "\n".into() }
+        Self { items, min, max, separator: "\n".into(), prior: Vec::new() }
     }
 
     pub(super) fn start(&self, tokenizer: &Tokenizer) -> Result<ChoicesState, LmError> {
@@ -31,7 +34,8 @@ impl Choices {
         let mut seen = BTreeSet::new();
         for (item, text) in self.items.iter().enumerate() {
             if seen.insert(text) {
-                trie.insert(&tokenizer.encode_plain(&format!("{text}{}", self.separator))?, item);
+                let tokens = tokenizer.encode_plain(&format!("{text}{}", self.separator))?;
+                trie.insert(&tokens, item, self.weight(item));
             }
         }
         if trie.remaining() < self.min {
@@ -42,7 +46,9 @@ impl Choices {
             )));
         }
         trie.check_ends().map_err(|item| self.ambiguous(item))?;
+        let whole = trie.nodes[ROOT].weight;
         Ok(ChoicesState {
+            whole,
             trie,
             at: ROOT,
             path: Vec::new(),
@@ -58,6 +64,11 @@ impl Choices {
         if self.max == 0 || self.min > self.max {
             return refuse(format!("{}..={} items cannot be chosen", self.min, self.max));
         }
+        let weighed =
+            self.prior.len() == self.items.len() && self.prior.iter().all(|weight| weight.is_finite());
+        if !(self.prior.is_empty() || weighed) {
+            return refuse(format!("{} items need as many finite log-weights, or none", self.items.len()));
+        }
         if self.separator.is_empty() {
             return refuse("the separator is empty".into());
         }
@@ -70,6 +81,12 @@ impl Choices {
             }
         }
         Ok(())
+    }
+
+    /// Of an item, relative to the heaviest's 1.
+    fn weight(&self, item: usize) -> f64 {
+        let heaviest = self.prior.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        self.prior.get(item).map_or(1.0, |weight| f64::from(weight - heaviest).exp().max(LEAST_WEIGHT))
     }
 
     fn bounds(&self) -> Bounds {
@@ -89,6 +106,9 @@ struct Bounds {
 
 const ROOT: usize = 0;
 
+/// No item is lighter than this beside the heaviest's 1: sums of weights stay exact enough in f64.
+const LEAST_WEIGHT: f64 = 1e-12;
+
 /// Token sequences of the items not yet chosen.
 #[derive(Debug)]
 struct Trie {
@@ -100,6 +120,8 @@ struct Node {
     children: BTreeMap<u32, usize>,
     /// Items below that are still to be had.
     remaining: usize,
+    /// Sum of their weights.
+    weight: f64,
     /// The item that ends here.
     item: Option<usize>,
 }
@@ -111,9 +133,10 @@ impl Default for Trie {
 }
 
 impl Trie {
-    fn insert(&mut self, tokens: &[u32], item: usize) {
+    fn insert(&mut self, tokens: &[u32], item: usize, weight: f64) {
         let mut at = ROOT;
         self.nodes[at].remaining += 1;
+        self.nodes[at].weight += weight;
         for token in tokens {
             let next = self.nodes.len();
             at = *self.nodes[at].children.entry(*token).or_insert(next);
@@ -121,6 +144,7 @@ impl Trie {
                 self.nodes.push(Node::default());
             }
             self.nodes[at].remaining += 1;
+            self.nodes[at].weight += weight;
         }
         self.nodes[at].item = Some(item);
     }
@@ -146,6 +170,8 @@ impl Trie {
 #[derive(Debug)]
 pub struct ChoicesState {
     trie: Trie,
+    /// Weight of all items before the first was chosen.
+    whole: f64,
     at: usize,
     /// Nodes from the root to `at`, the root left out.
     path: Vec<usize>,
@@ -162,8 +188,11 @@ impl ChoicesState {
 
     fn take(&mut self, item: usize) {
         self.chosen.push(item);
+        let weight = self.trie.nodes[self.at].weight;
         for node in std::iter::once(ROOT).chain(self.path.drain(..)) {
-            self.trie.nodes[node].remaining -= 1;
+            let node = &mut self.trie.nodes[node];
+            node.remaining -= 1;
+            node.weight = (node.weight - weight).max(LEAST_WEIGHT);
         }
         self.at = ROOT;
     }
@@ -204,6 +233,15 @@ impl Constraint for ChoicesState {
             self.take(item);
         }
         Ok(())
+    }
+
+    /// The log of the share of weight that lies behind `token`. Between items the whole list is the measure, so that
+    /// ending grows likelier as the heavy items are used up.
+    fn bias(&self, token: u32) -> f32 {
+        let behind =
+            self.trie.nodes[self.at].children.get(&token).map(|child| self.trie.nodes[*child].weight);
+        let all = if self.at == ROOT { self.whole } else { self.trie.nodes[self.at].weight };
+        behind.map_or(0.0, |behind| (behind / all).ln() as f32)
     }
 
     fn is_complete(&self) -> bool {

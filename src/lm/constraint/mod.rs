@@ -36,6 +36,11 @@ pub trait Constraint: Send {
     /// Tokens that may come next, ascending. Not asked of a complete answer.
     fn allowed(&mut self) -> Result<Vec<u32>, LmError>;
 
+    /// Added to an allowed token's logit before it is drawn.
+    fn bias(&self, _token: u32) -> f32 {
+        0.0
+    }
+
     /// Takes one of the allowed tokens.
     fn commit(&mut self, token: u32) -> Result<(), LmError>;
 

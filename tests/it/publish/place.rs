@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_s3::Client;
+use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};
 use endcap::domain::manifest::{Pointer, RunIndex, keys};
 use endcap::domain::stage::Source;
 use endcap::domain::{Digest, RunId, SegmentId};
-use endcap::publish::{FsStore, PageBytes, PagePlan, PublishPlan, S3Store, Settings, Store, publish};
+use endcap::publish::{
+    Condition, FsStore, PageBytes, PagePlan, PublishPlan, PutOptions, S3Store, Settings, Store, publish,
+};
 
 use crate::s3_server;
 
@@ -42,6 +45,15 @@ impl Place {
     pub fn store(&self) -> Arc<dyn Store> {
         let name = format!("store-{}", self.made.fetch_add(1, Ordering::Relaxed));
         self.open(&name)
+    }
+
+    /// A store that holds `tree`: cheaper than publishing it anew.
+    pub async fn store_with(&self, tree: &Tree) -> Arc<dyn Store> {
+        let store = self.store();
+        for (key, bytes) in tree {
+            overwrite(&*store, key, bytes).await;
+        }
+        store
     }
 
     /// The store of that name, as another process would open it.
@@ -115,13 +127,23 @@ pub async fn publish_plan(store: &dyn Store, plan: &PublishPlan) {
 }
 
 /// Every object and its bytes.
-pub async fn tree(store: &dyn Store) -> BTreeMap<String, bytes::Bytes> {
-    let mut tree = BTreeMap::new();
+pub type Tree = BTreeMap<String, Bytes>;
+
+pub async fn tree(store: &dyn Store) -> Tree {
+    let mut tree = Tree::new();
     for key in store.list("").await.expect("list") {
         let object = store.get(&key).await.expect("get").expect("a listed object");
         tree.insert(key, object.bytes);
     }
     tree
+}
+
+/// Puts what no publisher would.
+pub async fn overwrite(store: &dyn Store, key: &str, bytes: impl AsRef<[u8]>) {
+    let bytes = Bytes::copy_from_slice(bytes.as_ref());
+    let sha256 = Digest::of(&bytes);
+    let options = PutOptions { cache_control: "no-store".into(), condition: Condition::Any, sha256 };
+    store.put(key, bytes, &options).await.expect("overwrite");
 }
 
 /// The current run, checked against PUB-1 from the bytes alone.

@@ -3,21 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-use endcap::domain::Digest;
 use endcap::domain::manifest::{PageStatus, keys};
 use endcap::domain::stage::Source;
 use endcap::publish::{
-    Condition, FsStore, PageBytes, PageCounts, PagePlan, PublishError, PublishPlan, PutOptions, RunState,
-    Settings, Store, publish, read_index, read_manifest, read_page, read_pointer, rollback, status,
-    verify_run,
+    FsStore, PageBytes, PageCounts, PagePlan, PublishError, PublishPlan, RunState, Settings, Store, publish,
+    read_index, read_manifest, read_page, read_pointer, rollback, status, verify_run,
 };
 
 use super::faults::{Effect, Fault, Faulty};
 use super::on_both_stores;
 use super::place::{
-    Place, current, current_run, mixed_plan, one_by_one, page_text, plan, publish_plan, run, segment, time,
-    tree,
+    Place, current, current_run, mixed_plan, one_by_one, overwrite, page_text, plan, publish_plan, run,
+    segment, time, tree,
 };
 
 on_both_stores!(
@@ -204,7 +201,7 @@ async fn rollback_refuses_a_damaged_run(place: Place) {
         (format!("{good} "), "bytes, not"),
         (String::new(), "has 0 bytes"),
     ] {
-        overwrite(&*store, &key, &damage).await;
+        overwrite(&*store, &key, damage).await;
         let error = rollback(&*store, None, time(9), &one_by_one()).await.expect_err("rolled back");
         let message = error.to_string();
         assert!(message.contains(&key) && message.contains(complaint), "{message}");
@@ -218,7 +215,7 @@ async fn rollback_refuses_a_damaged_run(place: Place) {
 
     // An index that names another run's pages is no index of this run.
     let foreign = store.get(&keys::index(&run(2))).await.expect("get").expect("index").bytes;
-    overwrite(&*store, &keys::index(&run(1)), std::str::from_utf8(&foreign).expect("text")).await;
+    overwrite(&*store, &keys::index(&run(1)), &foreign).await;
     let error = rollback(&*store, None, time(9), &one_by_one()).await.expect_err("rolled back");
     assert!(matches!(error, PublishError::Incomplete { .. }), "{error}");
 
@@ -253,14 +250,14 @@ async fn killed_at_any_call_a_publish_ends_the_same(place: Place) {
     let (before, after) = (plan(&run(1), 3), mixed_plan(&run(2), &run(1)));
     let reference = place.store();
     publish_plan(&*reference, &before).await;
+    let first = tree(&*reference).await;
     let counted = Faulty::new(&reference, Fault::None);
     publish_plan(&counted, &after).await;
     let whole = tree(&*reference).await;
 
     for at in 0..counted.calls() {
         for effect in [Effect::Not, Effect::Took] {
-            let store = place.store();
-            publish_plan(&*store, &before).await;
+            let store = place.store_with(&first).await;
             let dying = Faulty::new(&store, Fault::Die { at, effect });
             publish(&dying, &after, &one_by_one(), &|_| ()).await.expect_err("it is dead");
             let pointed = current_run(&*store).await.expect("pointer");
@@ -278,13 +275,11 @@ async fn killed_at_any_call_a_rollback_ends_the_same(place: Place) {
     let reference = place.store();
     publish_plan(&*reference, &before).await;
     publish_plan(&*reference, &after).await;
+    let store = place.store_with(&tree(&*reference).await).await;
     let counted = Faulty::new(&reference, Fault::None);
     rollback(&counted, Some(run(1)), time(9), &one_by_one()).await.expect("rollback");
     let whole = tree(&*reference).await;
 
-    let store = place.store();
-    publish_plan(&*store, &before).await;
-    publish_plan(&*store, &after).await;
     for at in 0..counted.calls() {
         for effect in [Effect::Not, Effect::Took] {
             let dying = Faulty::new(&store, Fault::Die { at, effect });
@@ -302,16 +297,16 @@ async fn killed_at_any_call_a_rollback_ends_the_same(place: Place) {
 /// A single failed or slow call: the publish fails or succeeds, and says which.
 async fn one_failing_call_never_breaks_what_is_published(place: Place) {
     let (before, after) = (plan(&run(1), 3), mixed_plan(&run(2), &run(1)));
-    let store = place.store();
-    publish_plan(&*store, &before).await;
-    let counted = Faulty::new(&store, Fault::None);
+    let reference = place.store();
+    publish_plan(&*reference, &before).await;
+    let first = tree(&*reference).await;
+    let counted = Faulty::new(&reference, Fault::None);
     publish_plan(&counted, &after).await;
     for at in 0..counted.calls() {
         let took = Fault::Fail { at, effect: Effect::Took };
         for fault in [Fault::Fail { at, effect: Effect::Not }, took, Fault::Delay { at }] {
             let delayed = matches!(fault, Fault::Delay { .. });
-            let store = place.store();
-            publish_plan(&*store, &before).await;
+            let store = place.store_with(&first).await;
             let faulty = Faulty::new(&store, fault);
             let answer = publish(&faulty, &after, &one_by_one(), &|_| ()).await;
             assert!(answer.is_ok() || !delayed, "call {at}");
@@ -334,13 +329,6 @@ async fn a_retried_write_may_have_won_itself(place: Place) {
     let back = rollback(&retrying, None, time(9), &one_by_one()).await.expect("rollback");
     assert!(back.changed);
     assert_eq!(current_run(&*store).await, Some(run(1)));
-}
-
-async fn overwrite(store: &dyn Store, key: &str, text: &str) {
-    let bytes = Bytes::from(text.to_owned());
-    let sha256 = Digest::of(&bytes);
-    let options = PutOptions { cache_control: "no-store".into(), condition: Condition::Any, sha256 };
-    store.put(key, bytes, &options).await.expect("overwrite");
 }
 
 #[tokio::test]

@@ -73,12 +73,12 @@ async fn of_24_publishers_of_one_run_all_are_content(place: Place) {
 async fn the_loser_is_told_who_won_and_changes_nothing(place: Place) {
     let store = place.store();
     publish_plan(&*store, &plan(&run(1), 2)).await;
+    let first = tree(&*store).await;
     let counted = Faulty::new(&store, Fault::None);
     publish_plan(&counted, &plan(&run(2), 2)).await;
 
     for at in 1..counted.calls() {
-        let store = place.store();
-        publish_plan(&*store, &plan(&run(1), 2)).await;
+        let store = place.store_with(&first).await;
         let rival = Arc::clone(&store);
         let act = move || {
             let rival = Arc::clone(&rival);
