@@ -10,7 +10,8 @@ use crate::domain::manifest::to_bytes;
 use crate::night::{
     Ending, Inputs, Night, Plan, Progress, Recipe, Report, Shard, StageSettings, Workspace, write_whole,
 };
-use crate::{keywords, publish, themes};
+use crate::publish::{self, Store};
+use crate::{keywords, themes};
 
 use super::exit::Exit;
 use super::tools::{self, Loaded};
@@ -81,6 +82,7 @@ struct Opened {
     loaded: Loaded,
     plan: Plan,
     workspace: Workspace,
+    store: Arc<dyn Store>,
     progress: Arc<dyn Progress>,
 }
 
@@ -92,9 +94,14 @@ impl Opened {
         let loaded = tools::load(context, &inputs.catalog, &inputs.keywords).await?;
         refresh_index(&loaded, &inputs, &*progress).await?;
         let workspace = Workspace::new(&config.paths.work);
-        let now = context.clock.now();
-        let plan = Plan::open(&workspace, &inputs, &recipe(context, &loaded)?, &config.night, now)?;
-        Ok(Self { inputs, loaded, plan, workspace, progress })
+        let store = publish::open(&config.paths.publish, &config.publish).await?;
+        let recipe = recipe(context, &loaded);
+        let planned = Plan::new(&inputs, &recipe, &config.night, context.clock.now());
+        // A run that is published already keeps its start time, even where the work root that knew it is gone.
+        let published = publish::read_index(&*store, &planned.run_id).await?;
+        let start = published.map_or(planned.started_at, |index| index.generated_at);
+        let plan = Plan::open(&workspace, &inputs, &recipe, &config.night, start)?;
+        Ok(Self { inputs, loaded, plan, workspace, store, progress })
     }
 
     fn night<'a>(&'a self, context: &'a Context) -> Night<'a> {
@@ -135,13 +142,13 @@ async fn refresh_index(loaded: &Loaded, inputs: &Inputs, progress: &dyn Progress
     Ok(())
 }
 
-fn recipe(context: &Context, loaded: &Loaded) -> anyhow::Result<Recipe> {
+fn recipe(context: &Context, loaded: &Loaded) -> Recipe {
     let config = &context.config;
     let models = BTreeMap::from([
         (config.models.student.clone(), loaded.tools.student),
         (config.models.encoder.clone(), loaded.encoder),
     ]);
-    Ok(Recipe { models, config: config.digest(), templates: vec![themes::VERSION, keywords::VERSION] })
+    Recipe { models, config: config.digest(), templates: vec![themes::VERSION, keywords::VERSION] }
 }
 
 pub async fn plan(args: PlanArgs, context: &Context) -> anyhow::Result<Exit> {
@@ -188,11 +195,11 @@ async fn conclude(
     json: bool,
 ) -> anyhow::Result<Exit> {
     let config = &context.config;
-    let store = publish::open(&config.paths.publish, &config.publish).await?;
-    let mut closing = opened.night(context).publish(&*store, context.clock.now()).await?;
+    let store = &*opened.store;
+    let mut closing = opened.night(context).publish(store, context.clock.now()).await?;
     closing.resumed_groups = resumed;
     if closing.ending != Ending::Stopped {
-        publish::sweep(&*store, config.publish.keep_runs, &config.publish).await?;
+        publish::sweep(store, config.publish.keep_runs, &config.publish).await?;
     }
     let report: Report = closing.report(&opened.plan, watch.seconds());
     let bytes = to_bytes(&report).context("the report could not be written as JSON")?;

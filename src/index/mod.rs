@@ -24,6 +24,7 @@
 
 mod filter;
 mod hybrid;
+mod queries;
 mod rows;
 mod rrf;
 mod search;
@@ -36,11 +37,11 @@ pub use filter::ProductFilter;
 pub use settings::Settings;
 pub use update::{TableReport, UpdateReport};
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::domain::Digest;
 use crate::embed::{EmbedError, Encoder};
+use queries::QueryVectors;
 use search::Searcher;
 use store::Store;
 
@@ -73,8 +74,7 @@ pub struct Index {
     searcher: RwLock<Option<Arc<Searcher>>>,
     /// One update at a time.
     updating: tokio::sync::Mutex<()>,
-    /// Vectors of queries seen.
-    query_vectors: Mutex<BTreeMap<String, Arc<[f32]>>>,
+    query_vectors: QueryVectors,
 }
 
 impl Index {
@@ -88,7 +88,7 @@ impl Index {
             settings,
             searcher: RwLock::new(None),
             updating: tokio::sync::Mutex::new(()),
-            query_vectors: Mutex::default(),
+            query_vectors: QueryVectors::default(),
         };
         index.reload().await?;
         Ok(index)
@@ -113,20 +113,6 @@ impl Index {
     fn searcher(&self) -> Result<Arc<Searcher>, IndexError> {
         let searcher = self.searcher.read().unwrap_or_else(PoisonError::into_inner).clone();
         searcher.ok_or_else(|| IndexError::Unfinished { uri: self.store.uri().into() })
-    }
-
-    /// Vectors of `texts`, in order; those not seen before are encoded together.
-    async fn vectors(&self, texts: &[String]) -> Result<Vec<Arc<[f32]>>, IndexError> {
-        let mut missing: Vec<String> = {
-            let seen = lock(&self.query_vectors);
-            texts.iter().filter(|text| !seen.contains_key(*text)).cloned().collect()
-        };
-        missing.sort();
-        missing.dedup();
-        let encoded = encode(&self.encoder, missing.clone()).await?;
-        let mut seen = lock(&self.query_vectors);
-        seen.extend(missing.into_iter().zip(encoded.into_iter().map(Arc::from)));
-        Ok(texts.iter().filter_map(|text| seen.get(text).cloned()).collect())
     }
 }
 

@@ -117,7 +117,7 @@ impl Index {
     async fn questions(&self, texts: &[String]) -> Result<Vec<Question>, IndexError> {
         let mut seen = BTreeSet::new();
         let texts: Vec<String> = texts.iter().filter(|text| seen.insert(text.as_str())).cloned().collect();
-        let vectors = self.vectors(&texts).await?;
+        let vectors = self.query_vectors.of(&self.encoder, &texts).await?;
         Ok(texts.into_iter().zip(vectors).map(|(text, vector)| Question { text, vector }).collect())
     }
 }

@@ -46,6 +46,8 @@ pub struct Settings {
     /// How much a candidate loses for every other that is nearer to the same concept, nats; 0 leaves it to the model. It
     /// makes the choice cover all concepts.
     pub coverage: f32,
+    /// Added to the logit of ending the list, nats; above 0 makes lists shorter.
+    pub ending: f32,
     pub sampling: Sampling,
 }
 
@@ -58,7 +60,7 @@ impl Default for Settings {
             repetition_penalty: 1.0,
             repetition_window: 0,
         };
-        Self { candidates: 40, min: 3, max: 8, affinity: 12.0, coverage: 2.0, sampling }
+        Self { candidates: 40, min: 3, max: 8, affinity: 30.0, coverage: 1.0, ending: 0.0, sampling }
     }
 }
 
@@ -73,7 +75,9 @@ impl Settings {
                 self.min, self.max
             ));
         }
-        for (name, nats) in [("affinity", self.affinity), ("coverage", self.coverage)] {
+        for (name, nats) in
+            [("affinity", self.affinity), ("coverage", self.coverage), ("ending", self.ending)]
+        {
             if !(0.0..=100.0).contains(&nats) {
                 return Err(format!("{name} = {nats} is not within 0..=100"));
             }
@@ -171,7 +175,11 @@ impl<'a> Keywords<'a> {
         let prior = self
             .prior(&set.design.concepts, &texts)
             .map_err(|source| KeywordsError::Embed { segment: segment.clone(), source })?;
-        let form = Form::Choices(Choices { prior, ..Choices::lines(texts, self.settings.min, max) });
+        let form = Form::Choices(Choices {
+            prior,
+            ending: self.settings.ending,
+            ..Choices::lines(texts, self.settings.min, max)
+        });
         let sampling = self.settings.sampling.clone();
         // Enough for the longest: a keyword has a handful of tokens, and the decoder counts forced ones too.
         let max_tokens = max * 24;

@@ -217,7 +217,7 @@ mod tests {
             signal(SeedKind::Distinctive, "plums", 0.0),
             signal(SeedKind::Distinctive, "soap", 180.0),
             signal(SeedKind::Distinctive, "pears", 5.0),
-            signal(SeedKind::Distinctive, "sponges", 175.0),
+            signal(SeedKind::Distinctive, "sponges", 176.0),
             signal(SeedKind::Rising, "grapes", 10.0),
             signal(SeedKind::Rising, "brushes", 185.0),
         ];

@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ingest", &["domain"]),
     ("datasets", &["domain", "ingest"]),
     ("themes", &["domain", "lm", "embed"]),
-    ("keywords", &["domain", "lm"]),
+    ("keywords", &["domain", "lm", "embed"]),
     ("aiqa", &["domain", "embed"]),
     ("rank", &["domain"]),
     ("fuse", &["domain"]),

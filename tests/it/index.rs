@@ -11,6 +11,7 @@ use endcap::embed::Encoder;
 use endcap::index::{Index, IndexError, ProductFilter, Settings, TableReport};
 
 use crate::embed::{encoder, model_dir};
+use crate::s3_server;
 use shop::{SHOP, Shop, everything, keyword, keywords, open, product, products, texts};
 
 #[tokio::test]
@@ -188,6 +189,27 @@ async fn answers_depend_on_the_content_and_not_on_its_history() {
     grown.update(&corpus, &stock).await;
     assert_eq!(grown.index.content_digest().expect("digest"), digest);
     assert_eq!(grown.answers().await, answers, "grown in three steps");
+}
+
+#[tokio::test]
+async fn an_index_on_s3_answers_like_one_on_disk() {
+    s3_server::create_bucket("retrieval").await;
+    let storage = [
+        ("aws_endpoint", s3_server::endpoint()),
+        ("allow_http", "true"),
+        ("aws_access_key_id", "test"),
+        ("aws_secret_access_key", "test"),
+        ("aws_region", "us-east-1"),
+    ];
+    let storage = storage.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let settings = Settings { storage, ..Settings::default() };
+    let open = || Index::open("s3://retrieval/index", encoder(), settings.clone());
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let remote = Shop { index: open().await.expect("open"), dir };
+    remote.update(&keywords(), &products()[..30]).await;
+    remote.update(&keywords(), &products()).await;
+    let reopened = Shop { index: open().await.expect("open again"), dir: remote.dir };
+    assert_eq!(reopened.answers().await, Shop::stocked().await.answers().await);
 }
 
 #[tokio::test]

@@ -20,12 +20,14 @@ pub struct Choices {
     /// Log-weight of each item, natural, finite; empty is uniform. The model's probability of spelling an item is
     /// multiplied by its weight (a product of experts, Hinton 2002), and renormalised at every token.
     pub prior: Vec<f32>,
+    /// Added to the end token's logit where the list may end; above 0 makes it shorter.
+    pub ending: f32,
 }
 
 impl Choices {
     /// Items a line, none preferred.
     pub fn lines(items: Vec<String>, min: usize, max: usize) -> Self {
-        Self { items, min, max, separator: "\n".into(), prior: Vec::new() }
+        Self { items, min, max, separator: "\n".into(), prior: Vec::new(), ending: 0.0 }
     }
 
     pub(super) fn start(&self, tokenizer: &Tokenizer) -> Result<ChoicesState, LmError> {
@@ -90,7 +92,7 @@ impl Choices {
     }
 
     fn bounds(&self) -> Bounds {
-        Bounds { min: self.min, max: self.max }
+        Bounds { min: self.min, max: self.max, ending: self.ending }
     }
 
     fn ambiguous(&self, item: usize) -> LmError {
@@ -102,6 +104,7 @@ impl Choices {
 struct Bounds {
     min: usize,
     max: usize,
+    ending: f32,
 }
 
 const ROOT: usize = 0;
@@ -238,6 +241,9 @@ impl Constraint for ChoicesState {
     /// The log of the share of weight that lies behind `token`. Between items the whole list is the measure, so that
     /// ending grows likelier as the heavy items are used up.
     fn bias(&self, token: u32) -> f32 {
+        if token == self.eos && self.may_end() {
+            return self.spec.ending;
+        }
         let behind =
             self.trie.nodes[self.at].children.get(&token).map(|child| self.trie.nodes[*child].weight);
         let all = if self.at == ROOT { self.whole } else { self.trie.nodes[self.at].weight };
