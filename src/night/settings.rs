@@ -31,7 +31,7 @@ impl Default for Settings {
             valid_days: 7,
             renew_days: 2,
             retrieved_products: 40,
-            concurrent_searches: 4,
+            concurrent_searches: 16,
         }
     }
 }

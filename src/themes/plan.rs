@@ -23,7 +23,7 @@ pub enum SeedKind {
 pub struct Anchor {
     /// Shopper's words, lower case but for proper names.
     pub phrase: String,
-    /// Close enough to the theme's first signal to stand beside it in a title.
+    /// Short enough for a title, and no mere filler.
     pub titled: bool,
 }
 
@@ -41,10 +41,8 @@ pub struct ThemeSeed {
 pub const MAX_ANCHORS: usize = 6;
 /// Fewest concepts a theme has.
 pub const MIN_ANCHORS: usize = 3;
-/// Least cosine of all-MiniLM-L6-v2 at which a product type may be searched along with another.
-const NEAR: f32 = 0.38;
-/// Least cosine at which both may stand in one title; below it shoppers see no connection.
-const NEAR_IN_TITLE: f32 = 0.46;
+/// Least cosine of all-MiniLM-L6-v2 at which two product types share a theme; below it shoppers see no connection.
+const NEAR: f32 = 0.46;
 /// Longest name a title carries, characters; longer ones are left to the concepts.
 const LONGEST_TITLE_NAME: usize = 26;
 /// Most staples a replenishment theme takes.
@@ -119,9 +117,8 @@ impl Planner<'_> {
         self.take(features.iter().copied());
         // Features alone, where there are enough: what is merely like them dilutes the campaign.
         let near = self.nearest(&features, MIN_ANCHORS.saturating_sub(features.len()));
-        self.take(near.iter().map(|(at, _)| *at));
-        let features = features.into_iter().map(|at| (at, true));
-        self.seed(SeedKind::Campaign, features.chain(near).collect())
+        self.take(near.iter().copied());
+        self.seed(SeedKind::Campaign, features.into_iter().chain(near).collect())
     }
 
     fn staples(&mut self) -> Option<ThemeSeed> {
@@ -130,7 +127,7 @@ impl Planner<'_> {
             return None;
         }
         self.take(staples.iter().copied());
-        self.seed(SeedKind::Staple, staples.into_iter().map(|at| (at, true)).collect())
+        self.seed(SeedKind::Staple, staples)
     }
 
     /// The next theme around an untaken signal of `kind`; a signal that makes none is passed over.
@@ -139,10 +136,9 @@ impl Planner<'_> {
             let first = self.free(kind).next()?;
             self.take([first]);
             let near = self.nearest(&[first], MAX_ANCHORS - 2);
-            let members: Vec<(usize, bool)> =
-                std::iter::once((first, true)).chain(near.iter().copied()).collect();
+            let members = std::iter::once(first).chain(near.iter().copied()).collect();
             if let Some(theme) = self.seed(kind, members) {
-                self.take(near.iter().map(|(at, _)| *at));
+                self.take(near.iter().copied());
                 return Some(theme);
             }
         }
@@ -158,30 +154,30 @@ impl Planner<'_> {
         }
     }
 
-    /// Untaken signals near any of `around`, closest first, ties by position, and whether they may share a title.
-    fn nearest(&self, around: &[usize], most: usize) -> Vec<(usize, bool)> {
+    /// Untaken signals near any of `around`, closest first, ties by position.
+    fn nearest(&self, around: &[usize], most: usize) -> Vec<usize> {
         let mut close: Vec<(f32, usize)> = (0..self.signals.len())
             .filter(|at| !self.taken[*at] && self.signals[*at].kind != SeedKind::Campaign)
             .map(|at| (around.iter().map(|from| self.cosine(*from, at)).fold(f32::MIN, f32::max), at))
             .filter(|(cosine, _)| *cosine >= NEAR)
             .collect();
         close.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        close.into_iter().take(most).map(|(cosine, at)| (at, cosine >= NEAR_IN_TITLE)).collect()
+        close.into_iter().take(most).map(|(_, at)| at).collect()
     }
 
     fn cosine(&self, a: usize, b: usize) -> f32 {
         self.signals[a].vector.iter().zip(&self.signals[b].vector).map(|(x, y)| x * y).sum()
     }
 
-    /// A theme of `members` (signal, may stand in the title), rounded out to [`MIN_ANCHORS`] by the first one's aisle and its
+    /// A theme of `members`, rounded out to [`MIN_ANCHORS`] by the first one's aisle and its
     /// more general name; `None` if that is not enough.
-    fn seed(&mut self, kind: SeedKind, members: Vec<(usize, bool)>) -> Option<ThemeSeed> {
-        let first = &self.signals[members.first()?.0];
+    fn seed(&mut self, kind: SeedKind, members: Vec<usize>) -> Option<ThemeSeed> {
+        let first = &self.signals[*members.first()?];
         let mut anchors: Vec<Anchor> = members
             .iter()
-            .map(|(at, titled)| {
+            .map(|at| {
                 let phrase = self.signals[*at].phrase.clone();
-                Anchor { titled: *titled && phrase.chars().count() <= LONGEST_TITLE_NAME, phrase }
+                Anchor { titled: phrase.chars().count() <= LONGEST_TITLE_NAME, phrase }
             })
             .collect();
         if !anchors.iter().any(|anchor| anchor.titled) {
