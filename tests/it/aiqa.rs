@@ -71,7 +71,9 @@ fn score(development: bool) -> Score {
     let text = std::fs::read_to_string(path).expect("titles.jsonl");
     let rows = text.lines().map(|line| serde_json::from_str::<Labelled>(line).expect("a labelled title"));
     let mut score = Score::default();
-    for row in rows.filter(|row| (Digest::of(row.title.as_bytes()).as_bytes()[0] % 2 == 0) == development) {
+    for row in
+        rows.filter(|row| Digest::of(row.title.as_bytes()).as_bytes()[0].is_multiple_of(2) == development)
+    {
         let case = TitleCase {
             title: &row.title,
             as_of: row.as_of,

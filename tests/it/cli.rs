@@ -134,6 +134,9 @@ fn every_verb_has_help_with_an_example() {
     assert!(shop.expect(0, &["--help"]).contains("Exit codes"));
 }
 
+/// Makes one table of a folder unusable.
+type Spoil = Box<dyn Fn(&Path)>;
+
 /// A copy of the inputs' tables that a test may spoil.
 fn spoiled(spoil: impl Fn(&Path)) -> (tempfile::TempDir, ShopFolder) {
     let dir = tempfile::tempdir().expect("temporary folder");
@@ -153,7 +156,7 @@ fn bad_input_ends_the_night_before_anything_changes() {
             fs::write(dir.join(name), &bytes[..bytes.len() / 2]).expect("truncate");
         }
     };
-    let cases: [(&str, Box<dyn Fn(&Path)>); 5] = [
+    let cases: [(&str, Spoil); 5] = [
         ("segments.parquet", Box::new(truncate("segments.parquet"))),
         ("products.parquet", Box::new(|dir| fs::write(dir.join("products.parquet"), b"").expect("empty"))),
         ("keywords.parquet", Box::new(|dir| fs::remove_file(dir.join("keywords.parquet")).expect("remove"))),
