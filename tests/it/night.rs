@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::s3_server;
 use crate::support::{ShopFolder, json};
 
 /// Segments of the small night; more than one group, so that checkpoints and shards matter.
@@ -211,6 +212,41 @@ fn copy(from: &Path, to: &Path) {
         } else {
             std::fs::copy(entry.path(), target).map(|_| ()).expect("copy")
         }
+    }
+}
+
+/// The same night into a bucket, through the command line and the environment alone: the same objects.
+#[test]
+fn a_night_is_published_to_s3_under_the_same_keys() {
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    let client = runtime.block_on(s3_server::create_bucket("night"));
+    let shop = ShopFolder::new(GROUPS);
+    copy(&reference().path("work/answers"), &shop.path("work/answers"));
+    let local = format!("publish = {:?}", shop.path("storefronts"));
+    let config = std::fs::read_to_string(shop.path("endcap.toml")).expect("config");
+    assert!(config.contains(&local));
+    std::fs::write(shop.path("endcap.toml"), config.replace(&local, "publish = \"s3://night/shop\""))
+        .expect("config");
+    let night = |args: &[&str]| {
+        let output = shop.command(args).envs(s3_server::environment()).output().expect("the binary starts");
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    night(&run_args(&[]));
+    let run = reference().pointer()["run_id"].as_str().expect("run id").to_owned();
+    assert!(night(&["status", "--verify"]).contains(&run));
+    let stored = |key: &str| {
+        let get = client.get_object().bucket("night").key(format!("shop/{key}"));
+        runtime.block_on(async {
+            let object = get.send().await.expect("object");
+            let cache = object.cache_control().expect("cache-control").to_owned();
+            (cache, object.body.collect().await.expect("body").into_bytes())
+        })
+    };
+    for (key, bytes) in reference().tree() {
+        let (cache, body) = stored(&key);
+        assert_eq!(cache.contains("immutable"), key.starts_with("runs/"), "{key}: {cache}");
+        assert_eq!(body.as_ref(), bytes.as_slice(), "{key}");
     }
 }
 

@@ -25,7 +25,6 @@ pub fn endpoint() -> &'static str {
 }
 
 /// What the SDK needs in its environment to reach the server, for tests of the command line.
-#[allow(dead_code, reason = "the command line's tests use it")]
 pub fn environment() -> [(&'static str, &'static str); 4] {
     [
         ("AWS_ENDPOINT_URL_S3", endpoint()),
