@@ -123,5 +123,7 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
 /// Logs go to stderr; `ENDCAP_LOG` sets the filter.
 fn start_log(filter: Option<&str>) {
     let filter = EnvFilter::new(filter.unwrap_or("warn,endcap=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    log.with_ansi(output::is_terminal()).init();
 }
