@@ -38,7 +38,7 @@ impl Exit {
 impl From<Ending> for Exit {
     fn from(ending: Ending) -> Self {
         match ending {
-            Ending::Published | Ending::ShardDone => Self::Success,
+            Ending::Published => Self::Success,
             Ending::PublishedWithFallbacks => Self::Fallbacks,
             Ending::Stopped => Self::Unchanged,
         }

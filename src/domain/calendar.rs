@@ -2,7 +2,7 @@
 //!
 //! Easter follows the anonymous Gregorian computus (Meeus, *Astronomical Algorithms*, ch. 8).
 
-use chrono::{Datelike, Days, NaiveDate, Weekday};
+use chrono::{Datelike, NaiveDate, Weekday};
 use serde::{Deserialize, Serialize};
 
 /// Meteorological season: three whole months each.
@@ -185,11 +185,6 @@ pub fn upcoming(date: NaiveDate) -> Vec<Upcoming> {
         .collect();
     near.sort_by_key(|next| (next.days, next.holiday));
     near
-}
-
-/// The `days` days before `date`, `date` itself excluded.
-pub fn window_before(date: NaiveDate, days: u64) -> std::ops::Range<NaiveDate> {
-    date.checked_sub_days(Days::new(days)).unwrap_or(NaiveDate::MIN)..date
 }
 
 #[cfg(test)]

@@ -63,17 +63,6 @@ impl Engine {
         self.submit(prefix, requests, Box::new(progress))?.await.map_err(|_| LmError::EngineGone)?
     }
 
-    /// As [`decode`](Self::decode), for a caller outside the async runtime.
-    pub fn decode_blocking(
-        &self,
-        prefix: Prompt,
-        requests: Vec<Request>,
-        progress: impl Fn(u64) + Send + 'static,
-    ) -> Result<Answers, LmError> {
-        let reply = self.submit(prefix, requests, Box::new(progress))?;
-        reply.blocking_recv().map_err(|_| LmError::EngineGone)?
-    }
-
     fn submit(
         &self,
         prefix: Prompt,

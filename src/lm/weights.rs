@@ -31,11 +31,6 @@ impl ModelConfig {
         self.hidden_size / self.heads
     }
 
-    /// Bytes of keys and values a token.
-    pub fn kv_bytes_per_token(&self) -> usize {
-        2 * self.layers * self.kv_heads * self.head_dim() * size_of::<f32>()
-    }
-
     fn validate(&self) -> Result<(), LmError> {
         let whole = |n: usize, of: usize| of != 0 && n != 0 && n.is_multiple_of(of);
         let fits = whole(self.hidden_size, self.heads)

@@ -41,7 +41,7 @@ use crate::{keywords, themes};
 pub use answers::{Answered, Answers, AskError, Inquiry};
 pub use inputs::{Inputs, Shelf, load_shelf};
 pub use plan::{Plan, Recipe, Shard};
-pub use progress::{Progress, Silent};
+pub use progress::Progress;
 pub use report::{Ending, Figures, Funnel, Report};
 pub use settings::Settings;
 pub use stages::{GroupError, Outcome};

@@ -9,12 +9,3 @@ pub trait Progress: Send + Sync {
     /// The stage is over; `note` sums it up ("24 from the cache").
     fn end(&self, note: &str);
 }
-
-/// Says nothing.
-pub struct Silent;
-
-impl Progress for Silent {
-    fn begin(&self, _: &str, _: &'static str, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn end(&self, _: &str) {}
-}

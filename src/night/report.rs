@@ -12,28 +12,16 @@ use crate::domain::stage::{Source, Subject};
 use super::settle::{Settled, SettledPage};
 use super::stages::{GroupRecord, ModelCost, Outcome};
 
-/// How the night ended; the process's exit code.
+/// How the night ended; the command line turns it into the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
-    /// Every segment has a page of tonight. Exit code 0.
+    /// Every segment has a page of tonight.
     Published,
-    /// Published, but some segments kept an older page or got the population's. Exit code 1.
+    /// Published, but some segments kept an older page or got the ranker's after a failure.
     PublishedWithFallbacks,
-    /// Not published: too many fallbacks, or nothing was asked to be published. Exit code 2 in the first case.
+    /// Not published: too many fallbacks; the old pages stand.
     Stopped,
-    /// One shard is done; publishing is another step. Exit code 0.
-    ShardDone,
-}
-
-impl Ending {
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Published | Self::ShardDone => 0,
-            Self::PublishedWithFallbacks => 1,
-            Self::Stopped => 2,
-        }
-    }
 }
 
 /// Segments by what became of them.
@@ -74,7 +62,7 @@ pub struct Funnel {
     pub generated: usize,
     /// Of these, the reserve's.
     pub generated_reserve: usize,
-    /// Placements with at least one finding that rejected them, by rule.
+    /// Findings that rejected a placement, by rule; a placement may have several.
     pub rejected_by_rule: BTreeMap<String, usize>,
     /// Keywords and products taken out of placements, by rule.
     pub dropped_by_rule: BTreeMap<String, usize>,
