@@ -171,6 +171,7 @@ impl Night<'_> {
             );
             return Ok(Closing { ending: Ending::Stopped, summary, figures, resumed_groups: 0 });
         }
+        settled.commit(self)?;
         let changed = self.publish_settled(store, settled, now).await?;
         let failed = figures.segments.failed;
         let ending = if failed == 0 { Ending::Published } else { Ending::PublishedWithFallbacks };

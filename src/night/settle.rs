@@ -49,6 +49,15 @@ pub struct SettledPage {
 pub struct Settled {
     pub pages: Vec<SettledPage>,
     pub failures: Vec<Failure>,
+    decisions: BTreeMap<SegmentId, Decision>,
+}
+
+impl Settled {
+    /// Writes the decisions down; from here on a restart publishes the same ones. A night that stops short of publishing
+    /// leaves none behind, so that the next start decides afresh.
+    pub fn commit(&self, night: &Night) -> Result<(), NightError> {
+        Ok(night.workspace.write(&night.workspace.settled(&night.plan.run_id), &self.decisions)?)
+    }
 }
 
 /// An older page of a segment.
@@ -67,10 +76,10 @@ pub async fn settle(
     let contexts: BTreeMap<&SegmentId, &SegmentContext> =
         night.inputs.segments.iter().map(|context| (&context.segment_id, context)).collect();
     let older = older_pages(night, store).await?;
-    let path = night.workspace.settled(&night.plan.run_id);
-    let before: Option<BTreeMap<SegmentId, Decision>> = night.workspace.read(&path)?;
-    let mut decisions = before.clone().unwrap_or_default();
-    let mut settled = Settled { pages: Vec::new(), failures: Vec::new() };
+    let before: Option<BTreeMap<SegmentId, Decision>> =
+        night.workspace.read(&night.workspace.settled(&night.plan.run_id))?;
+    let mut decisions = before.unwrap_or_default();
+    let mut settled = Settled { pages: Vec::new(), failures: Vec::new(), decisions: BTreeMap::new() };
     for (segment, outcome) in records.iter().flat_map(|record| &record.outcomes) {
         let Some(context) = contexts.get(segment) else { continue };
         let older = older.get(segment);
@@ -82,9 +91,7 @@ pub async fn settle(
         settled.pages.push(carry_out(night, fuser, context, outcome, decision, older)?);
     }
     settled.pages.sort_by(|a, b| a.segment_id.cmp(&b.segment_id));
-    if before.is_none() {
-        night.workspace.write(&path, &decisions)?;
-    }
+    settled.decisions = decisions;
     Ok(settled)
 }
 
