@@ -10,7 +10,8 @@ use super::{KeywordId, ProductId, SegmentId};
 pub struct PlacementDesign {
     /// Shopper-facing.
     pub title: String,
-    /// Why, for the merchandiser; never published.
+    /// Why, for the merchandiser; never published. Empty where the model was not asked for it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub intent: String,
     /// What to search for; each once.
     pub concepts: Vec<String>,

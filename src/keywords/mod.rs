@@ -35,6 +35,8 @@ pub const VERSION: &str = V1.version;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// Whether worked examples stand before every question; a fine-tuned student needs none.
+    pub examples: bool,
     /// Candidates retrieved a placement; 8..=400 (larger models read more).
     pub candidates: usize,
     /// Fewest keywords a placement; 1..=`max`.
@@ -60,7 +62,7 @@ impl Default for Settings {
             repetition_penalty: 1.0,
             repetition_window: 0,
         };
-        Self { candidates: 40, min: 3, max: 8, affinity: 30.0, coverage: 1.0, ending: 0.0, sampling }
+        Self { examples: true, candidates: 40, min: 3, max: 8, affinity: 30.0, coverage: 1.0, ending: 0.0, sampling }
     }
 }
 
@@ -127,19 +129,7 @@ struct Example {
 impl<'a> Keywords<'a> {
     pub fn new(settings: &'a Settings, encoder: &'a Memory) -> Result<Self, KeywordsError> {
         let template = V1;
-        let mut prefix = Prompt::new()
-            .trusted("<|im_start|>system\n")
-            .trusted(template.system.trim_end())
-            .trusted("<|im_end|>\n");
-        for line in template.examples.lines().filter(|line| !line.is_empty()) {
-            let example: Example = serde_json::from_str(line).map_err(|source| template.broken(source))?;
-            let asked = template.render(&example.title, &example.concepts, &example.candidates)?;
-            prefix = prefix
-                .trusted("<|im_start|>user\n")
-                .data(asked)
-                .trusted("<|im_end|>\n<|im_start|>assistant\n");
-            prefix = prefix.data(example.keywords.join("\n") + "\n").trusted("<|im_end|>\n");
-        }
+        let prefix = template.prefix(settings.examples)?;
         Ok(Self { settings, encoder, template, prefix })
     }
 
@@ -164,11 +154,7 @@ impl<'a> Keywords<'a> {
             return Ok(None);
         }
         let texts: Vec<String> = set.candidates.iter().map(|candidate| candidate.text.clone()).collect();
-        let asked = self.template.render(&set.design.title, &set.design.concepts, &texts)?;
-        let prompt = Prompt::new()
-            .trusted("<|im_start|>user\n")
-            .data(asked)
-            .trusted("<|im_end|>\n<|im_start|>assistant\n");
+        let prompt = self.template.turn(&set.design.title, &set.design.concepts, &texts)?;
         let parts =
             [&seed.to_le_bytes()[..], b"keywords", segment.as_str().as_bytes(), set.design.title.as_bytes()];
         let max = self.settings.max.min(texts.len());
@@ -223,7 +209,46 @@ impl<'a> Keywords<'a> {
     }
 }
 
+/// What a student learns to choose for a placement: the prompt, without worked examples, and the answer's lines.
+pub fn lesson(
+    title: &str,
+    concepts: &[String],
+    candidates: &[String],
+    chosen: &[String],
+) -> Result<(Prompt, Vec<String>), KeywordsError> {
+    let prompt = V1.prefix(false)?.then(V1.turn(title, concepts, candidates)?);
+    Ok((prompt, chosen.iter().map(|keyword| format!("{keyword}\n")).collect()))
+}
+
 impl Template {
+    /// What all prompts begin with.
+    fn prefix(&self, examples: bool) -> Result<Prompt, KeywordsError> {
+        let mut prefix = Prompt::new()
+            .trusted("<|im_start|>system\n")
+            .trusted(self.system.trim_end())
+            .trusted("<|im_end|>\n");
+        for line in self.examples.lines().filter(|line| examples && !line.is_empty()) {
+            let example: Example = serde_json::from_str(line).map_err(|source| self.broken(source))?;
+            let turn = self.turn(&example.title, &example.concepts, &example.candidates)?;
+            prefix = prefix.then(turn).data(example.keywords.join("\n") + "\n").trusted("<|im_end|>\n");
+        }
+        Ok(prefix)
+    }
+
+    /// One placement's turn, up to where the answer begins.
+    fn turn(
+        &self,
+        title: &str,
+        concepts: &[String],
+        candidates: &[String],
+    ) -> Result<Prompt, KeywordsError> {
+        let asked = self.render(title, concepts, candidates)?;
+        Ok(Prompt::new()
+            .trusted("<|im_start|>user\n")
+            .data(asked)
+            .trusted("<|im_end|>\n<|im_start|>assistant\n"))
+    }
+
     fn render(
         &self,
         title: &str,

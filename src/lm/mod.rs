@@ -20,7 +20,7 @@ mod decoder;
 mod device;
 mod engine;
 mod error;
-mod kernels;
+pub(crate) mod kernels;
 mod llama;
 mod model;
 mod prompt;

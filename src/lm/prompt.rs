@@ -38,6 +38,12 @@ impl Prompt {
         self
     }
 
+    /// This prompt and then `other`.
+    pub fn then(mut self, other: Self) -> Self {
+        self.parts.extend(other.parts);
+        self
+    }
+
     pub fn parts(&self) -> &[Part] {
         &self.parts
     }

@@ -74,22 +74,20 @@ pub fn anchored(context: &SegmentContext, seeds: &[ThemeSeed], wording: &Wording
 /// The grammar of a page of `placements` with free text within `bounds`.
 pub fn free(placements: usize, bounds: Bounds) -> String {
     let list = vec!["placement"; placements].join(" \",\" ");
-    let Bounds { title, intent, persona, concept } = bounds;
+    let Bounds { title, persona, concept, .. } = bounds;
     format!(
         r#"start: "{{\"persona\":\"" PERSONA "\",\"placements\":[" {list} "]}}"
-placement: "{{\"title\":\"" TITLE "\",\"intent\":\"" INTENT "\",\"concepts\":[" concepts "]}}"
+placement: "{{\"title\":\"" TITLE "\",\"concepts\":[" concepts "]}}"
 concepts: concept ("," concept){{{},{}}}
 concept: "\"" CONCEPT "\""
 PERSONA: /[A-Z][^"\\\x00-\x1f\x7f]{{15,{}}}/
 TITLE: /[A-Z0-9][^"\\\x00-\x1f\x7f<>{{}}]{{7,{}}}/
-INTENT: /[A-Z0-9][^"\\\x00-\x1f\x7f]{{7,{}}}/
 CONCEPT: /[a-z0-9][^"\\\x00-\x1f\x7f<>{{}}]{{2,{}}}/
 "#,
         MIN_ANCHORS - 1,
         MAX_ANCHORS - 1,
         persona - 1,
         title - 1,
-        intent - 1,
         concept - 1
     )
 }

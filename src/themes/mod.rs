@@ -18,9 +18,8 @@ use crate::lm::{Form, Prompt, Question, Sampling};
 pub use grammar::Bounds;
 use phrases::Wording;
 use plan::ThemeSeed;
+use prompt::Page;
 
-/// Version of the newest templates.
-pub const VERSION: &str = prompt::V1.version;
 
 /// How freely the model writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +32,27 @@ pub enum Mode {
     Free,
 }
 
+impl Mode {
+    fn template(self) -> prompt::Template {
+        match self {
+            Self::Anchored => prompt::V1,
+            Self::Free => prompt::V2,
+        }
+    }
+
+    /// Version of this mode's templates.
+    pub fn version(self) -> &'static str {
+        self.template().version
+    }
+}
+
 /// `[themes]` of the config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     pub mode: Mode,
+    /// Whether worked examples stand before every question; a fine-tuned student needs none.
+    pub examples: bool,
     /// Themes written beyond the page's number, to refill from; 0..=6.
     pub reserve: usize,
     /// Longest title, characters; 20..=80.
@@ -56,7 +71,7 @@ impl Default for Settings {
             repetition_penalty: 1.1,
             repetition_window: 64,
         };
-        Self { mode: Mode::Anchored, reserve: 2, max_title_chars: 56, sampling, max_tokens: 1600 }
+        Self { mode: Mode::Anchored, examples: true, reserve: 2, max_title_chars: 56, sampling, max_tokens: 1600 }
     }
 }
 
@@ -107,14 +122,9 @@ pub struct Brief<'a> {
 
 impl<'a> Themes<'a> {
     pub fn new(settings: &'a Settings, encoder: &'a Memory) -> Result<Self, ThemesError> {
-        let template = prompt::V1;
+        let template = settings.mode.template();
         let wording = template.wording()?;
-        let mut prefix =
-            Prompt::new().trusted("<|im_start|>system\n").trusted(template.system()).trusted("<|im_end|>\n");
-        for (asked, answered) in template.examples()? {
-            prefix = prefix.trusted("<|im_start|>user\n").data(asked).trusted("<|im_end|>\n");
-            prefix = prefix.trusted("<|im_start|>assistant\n").data(answered).trusted("<|im_end|>\n");
-        }
+        let prefix = template.prefix(settings.examples)?;
         Ok(Self { settings, encoder, template, wording, prefix })
     }
 
@@ -143,10 +153,7 @@ impl<'a> Themes<'a> {
                 grammar::anchored(context, &seeds, &self.wording, bounds)
             }
         };
-        let prompt = Prompt::new()
-            .trusted("<|im_start|>user\n")
-            .data(self.template.render(context)?)
-            .trusted("<|im_end|>\n<|im_start|>assistant\n");
+        let prompt = self.template.turn(context)?;
         let seed = Digest::of_parts([
             &brief.seed.to_le_bytes()[..],
             b"themes",
@@ -188,7 +195,7 @@ impl<'a> Themes<'a> {
         answer: &str,
         placements: usize,
     ) -> Result<PageDesign, ThemesError> {
-        let page: Answer = serde_json::from_str(answer)
+        let page: Page = serde_json::from_str(answer)
             .map_err(|source| ThemesError::Answer { segment: segment.clone(), source })?;
         let mut designs: Vec<PlacementDesign> = page.placements.into_iter().map(tidy).collect();
         let reserve = designs.split_off(designs.len().min(placements));
@@ -196,10 +203,15 @@ impl<'a> Themes<'a> {
     }
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    persona: String,
-    placements: Vec<PlacementDesign>,
+/// What a student learns to write for a context: the prompt, without worked examples, and the answer.
+pub fn lesson(
+    context: &SegmentContext,
+    persona: &str,
+    placements: &[PlacementDesign],
+) -> Result<(Prompt, String), ThemesError> {
+    let template = prompt::V2;
+    let prompt = template.prefix(false)?.then(template.turn(context)?);
+    Ok((prompt, template.answer(persona, placements)?))
 }
 
 /// Concepts each once, without surrounding space (a free answer may repeat itself).

@@ -6,7 +6,9 @@ use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::segment::ActiveCampaign;
+use crate::domain::stage::PlacementDesign;
 use crate::domain::{SegmentContext, calendar};
+use crate::lm::Prompt;
 
 use super::ThemesError;
 use super::phrases::Wording;
@@ -18,28 +20,40 @@ pub struct Template {
     context: &'static str,
     examples: &'static str,
     phrases: &'static str,
+    /// Whether answers hold them.
+    intents: bool,
 }
 
-/// The newest version.
+/// For anchored answers: with intents, composed under the grammar.
 pub const V1: Template = Template {
     version: "themes-v1",
     system: include_str!("templates/v1/system.txt"),
     context: include_str!("templates/v1/context.txt"),
     examples: include_str!("templates/v1/examples.jsonl"),
     phrases: include_str!("templates/v1/phrases.toml"),
+    intents: true,
+};
+
+/// For free answers, as students are trained on: without intents, whose figures the prompt does not show.
+pub const V2: Template = Template {
+    version: "themes-v2",
+    system: include_str!("templates/v2/system.txt"),
+    intents: false,
+    ..V1
 };
 
 /// A worked example: a recorded context and its page.
 #[derive(Serialize, Deserialize)]
 struct Example {
     context: SegmentContext,
-    page: ExamplePage,
+    page: Page,
 }
 
+/// A page as the model writes it.
 #[derive(Serialize, Deserialize)]
-struct ExamplePage {
-    persona: String,
-    placements: Vec<crate::domain::stage::PlacementDesign>,
+pub struct Page {
+    pub persona: String,
+    pub placements: Vec<PlacementDesign>,
 }
 
 impl Template {
@@ -47,8 +61,37 @@ impl Template {
         Wording::parse(self.phrases).map_err(|source| self.broken(source))
     }
 
-    pub fn system(&self) -> &'static str {
+    fn system(&self) -> &'static str {
         self.system.trim_end()
+    }
+
+    /// What all prompts begin with.
+    pub fn prefix(&self, examples: bool) -> Result<Prompt, ThemesError> {
+        let mut prefix =
+            Prompt::new().trusted("<|im_start|>system\n").trusted(self.system()).trusted("<|im_end|>\n");
+        for (asked, answered) in if examples { self.examples()? } else { Vec::new() } {
+            prefix = prefix.trusted("<|im_start|>user\n").data(asked).trusted("<|im_end|>\n");
+            prefix = prefix.trusted("<|im_start|>assistant\n").data(answered).trusted("<|im_end|>\n");
+        }
+        Ok(prefix)
+    }
+
+    /// One segment's turn, up to where the answer begins.
+    pub fn turn(&self, context: &SegmentContext) -> Result<Prompt, ThemesError> {
+        let asked = self.render(context)?;
+        Ok(Prompt::new()
+            .trusted("<|im_start|>user\n")
+            .data(asked)
+            .trusted("<|im_end|>\n<|im_start|>assistant\n"))
+    }
+
+    /// A page as the model is to write it: compact JSON.
+    pub fn answer(&self, persona: &str, placements: &[PlacementDesign]) -> Result<String, ThemesError> {
+        let mut page = Page { persona: persona.into(), placements: placements.to_vec() };
+        if !self.intents {
+            page.placements.iter_mut().for_each(|placement| placement.intent.clear());
+        }
+        serde_json::to_string(&page).map_err(|source| self.broken(source))
     }
 
     /// The user's turn for one segment. Data: it may hold anything a catalogue holds.
@@ -61,10 +104,10 @@ impl Template {
     }
 
     /// Worked examples as (user's turn, answer) pairs, part of the prefix all prompts share.
-    pub fn examples(&self) -> Result<Vec<(String, String)>, ThemesError> {
+    fn examples(&self) -> Result<Vec<(String, String)>, ThemesError> {
         let example = |line: &str| {
             let example: Example = serde_json::from_str(line).map_err(|source| self.broken(source))?;
-            let answer = serde_json::to_string(&example.page).map_err(|source| self.broken(source))?;
+            let answer = self.answer(&example.page.persona, &example.page.placements)?;
             Ok((self.render(&example.context)?, answer))
         };
         self.examples.lines().filter(|line| !line.is_empty()).map(example).collect()

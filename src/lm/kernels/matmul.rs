@@ -24,7 +24,6 @@ impl Panels {
     }
 
     /// From a row-major `rows × cols` matrix.
-    #[cfg(test)]
     pub fn from_rows(rows: usize, cols: usize, values: &[f32]) -> Self {
         Self::from_fn(rows, cols, |row, col| values[row * cols + col])
     }

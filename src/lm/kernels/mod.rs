@@ -5,9 +5,11 @@
 mod attention;
 mod elementwise;
 mod matmul;
+mod product;
 mod wide;
 
 pub use attention::{HeadShape, KvCache, Span, attend};
-pub use elementwise::{Rope, rms_norm, swiglu};
+pub use elementwise::{Rope, exp, rms_norm, swiglu};
 pub use matmul::{Panels, matmul};
+pub use product::{Strided, Sum, add_product};
 pub use wide::{Isa, LANES, Lanes};

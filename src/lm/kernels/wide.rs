@@ -153,6 +153,20 @@ impl Isa {
         Self::available()[0]
     }
 
+    /// Runs `body` compiled for this instruction set, as far as the compiler inlines it.
+    #[inline(always)]
+    pub fn run<T>(self, body: impl FnOnce() -> T) -> T {
+        match self {
+            // SAFETY: `Isa::detect` gives a variant only where the processor has its features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { run_avx512(body) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { run_avx2(body) },
+            Self::Portable => body(),
+        }
+    }
+
     /// All that this processor runs, fastest first.
     pub fn available() -> Vec<Self> {
         let mut found = Vec::new();
@@ -169,4 +183,16 @@ impl Isa {
         found.push(Self::Portable);
         found
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+unsafe fn run_avx512<T>(body: impl FnOnce() -> T) -> T {
+    body()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_avx2<T>(body: impl FnOnce() -> T) -> T {
+    body()
 }
