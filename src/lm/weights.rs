@@ -20,6 +20,8 @@ pub struct ModelConfig {
     pub heads: usize,
     /// Key-value heads; each serves `heads / kv_heads` query heads.
     pub kv_heads: usize,
+    /// Numbers a head; a multiple of 32.
+    pub head_dim: usize,
     pub rms_norm_eps: f32,
     pub rope_base: f32,
     /// Longest sequence in tokens.
@@ -27,15 +29,20 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    pub fn head_dim(&self) -> usize {
-        self.hidden_size / self.heads
+    /// Numbers of all query heads side by side; the hidden size in most models, but not in all.
+    pub fn query_size(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Numbers of all key heads side by side, and of all value heads.
+    pub fn kv_size(&self) -> usize {
+        self.kv_heads * self.head_dim
     }
 
     fn validate(&self) -> Result<(), LmError> {
         let whole = |n: usize, of: usize| of != 0 && n != 0 && n.is_multiple_of(of);
-        let fits = whole(self.hidden_size, self.heads)
-            && whole(self.heads, self.kv_heads)
-            && whole(self.head_dim(), 32)
+        let fits = whole(self.heads, self.kv_heads)
+            && whole(self.head_dim, 32)
             && whole(self.hidden_size, 32)
             && whole(self.ffn_size, 32)
             && self.layers > 0
@@ -44,8 +51,7 @@ impl ModelConfig {
             Ok(())
         } else {
             Err(LmError::Shape(format!(
-                "heads must divide the hidden size, key-value heads the heads, and head, hidden and feed-forward sizes be \
-                 multiples of 32: {self:?}"
+                "key-value heads must divide the heads, and head, hidden and feed-forward sizes be multiples of 32: {self:?}"
             )))
         }
     }
@@ -99,7 +105,7 @@ impl Weights {
 
     fn check_shapes(&self) -> Result<(), LmError> {
         let c = &self.config;
-        let (hidden, kv) = (c.hidden_size, c.kv_heads * c.head_dim());
+        let (hidden, query, kv) = (c.hidden_size, c.query_size(), c.kv_size());
         if self.layers.len() != c.layers {
             return Err(LmError::Shape(format!("{} layers of {}", self.layers.len(), c.layers)));
         }
@@ -110,10 +116,10 @@ impl Weights {
         }
         for layer in &self.layers {
             expect("attn_norm", &layer.attention_norm, &[hidden])?;
-            expect("attn_q", &layer.query, &[hidden, hidden])?;
+            expect("attn_q", &layer.query, &[query, hidden])?;
             expect("attn_k", &layer.key, &[kv, hidden])?;
             expect("attn_v", &layer.value, &[kv, hidden])?;
-            expect("attn_output", &layer.attention_out, &[hidden, hidden])?;
+            expect("attn_output", &layer.attention_out, &[hidden, query])?;
             expect("ffn_norm", &layer.ffn_norm, &[hidden])?;
             expect("ffn_gate", &layer.gate, &[c.ffn_size, hidden])?;
             expect("ffn_up", &layer.up, &[c.ffn_size, hidden])?;
@@ -163,22 +169,25 @@ impl<'a> Gguf<'a> {
         if architecture != "llama" {
             return Err(self.unusable(format!("architecture {architecture:?}; only \"llama\" is supported")));
         }
+        let rotated = self.count("llama.rope.dimension_count")?;
+        let (hidden_size, heads) =
+            (self.count("llama.embedding_length")?, self.count("llama.attention.head_count")?);
         let config = ModelConfig {
             vocab_size: self.vocabulary()?.len(),
-            hidden_size: self.count("llama.embedding_length")?,
+            hidden_size,
             ffn_size: self.count("llama.feed_forward_length")?,
             layers: self.count("llama.block_count")?,
-            heads: self.count("llama.attention.head_count")?,
+            heads,
             kv_heads: self.count("llama.attention.head_count_kv")?,
+            head_dim: hidden_size.checked_div(heads).unwrap_or(0),
             rms_norm_eps: self.value("llama.attention.layer_norm_rms_epsilon", Value::to_f32)?,
             rope_base: self.value("llama.rope.freq_base", Value::to_f32)?,
             context_length: self.count("llama.context_length")?,
         };
-        let rotated = self.count("llama.rope.dimension_count")?;
         let scaled = self.content.metadata.keys().find(|key| key.starts_with("llama.rope.scaling."));
         match scaled {
             Some(key) => Err(self.unusable(format!("{key}: scaled rotary positions are not supported"))),
-            None if config.heads == 0 || rotated != config.head_dim() => {
+            None if rotated != config.head_dim => {
                 Err(self.unusable(format!("{rotated} rotary dimensions, not the whole head")))
             }
             None => Ok(config),

@@ -43,7 +43,7 @@ impl Llama {
     /// Takes the weights by value, so that each tensor is freed as soon as it is laid out in panels.
     pub fn new(weights: Weights) -> Result<Self, LmError> {
         let config = weights.config;
-        let shape = HeadShape { heads: config.heads, kv_heads: config.kv_heads, head_dim: config.head_dim() };
+        let shape = HeadShape { heads: config.heads, kv_heads: config.kv_heads, head_dim: config.head_dim };
         let layers = weights.layers.into_iter().map(Layer::new).collect::<Result<_, _>>()?;
         Ok(Self {
             isa: Isa::detect(),
@@ -107,7 +107,7 @@ impl Llama {
     ) -> Result<Panels, LmError> {
         let normed = rms_norm(x, &layer.attention_norm, self.config.rms_norm_eps);
         let mut q = matmul(self.isa, &normed, &layer.qkv);
-        let mut k = q.split_off(self.config.hidden_size / LANES);
+        let mut k = q.split_off(self.config.query_size() / LANES);
         let v = k.split_off(k.width() / 2);
         self.rope.apply(&mut q, &batch.positions);
         self.rope.apply(&mut k, &batch.positions);

@@ -46,8 +46,8 @@ impl Kv {
 impl Llama {
     pub fn new(weights: &Weights, device: &Device) -> Result<Self> {
         let config = weights.config.clone();
-        let pairs = config.head_dim() / 2;
-        let step = |i: usize| 1.0 / config.rope_base.powf(2.0 * i as f32 / config.head_dim() as f32);
+        let pairs = config.head_dim / 2;
+        let step = |i: usize| 1.0 / config.rope_base.powf(2.0 * i as f32 / config.head_dim as f32);
         let steps = Tensor::from_iter((0..pairs).map(step), device)?.reshape((1, pairs))?;
         let positions = Tensor::arange(0, config.context_length as u32, device)?.to_dtype(DType::F32)?;
         let angles = positions.reshape((config.context_length, 1))?.matmul(&steps)?;
@@ -111,7 +111,7 @@ impl Llama {
     /// `[rows, heads * head_dim]` as `[heads, rows, head_dim]`.
     fn heads(&self, x: &Tensor) -> Result<Tensor> {
         let rows = x.dim(0)?;
-        x.reshape((rows, (), self.config.head_dim()))?.transpose(0, 1)?.contiguous()
+        x.reshape((rows, (), self.config.head_dim))?.transpose(0, 1)?.contiguous()
     }
 
     fn turned(&self, x: &Tensor, first_position: usize) -> Result<Tensor> {

@@ -18,6 +18,7 @@ pub fn config() -> ModelConfig {
         layers: 2,
         heads: 4,
         kv_heads: 2,
+        head_dim: 32,
         rms_norm_eps: 1e-5,
         rope_base: 10_000.0,
         context_length: 2048,
@@ -33,7 +34,7 @@ pub fn weights(seed: u64) -> Weights {
         let values: Vec<f32> = (0..shape.iter().product()).map(|_| random.gen_range(-bound..bound)).collect();
         Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
     };
-    let (hidden, kv) = (c.hidden_size, c.kv_heads * c.head_dim());
+    let (hidden, kv) = (c.hidden_size, c.kv_size());
     let ones = || Tensor::ones(hidden, candle_core::DType::F32, &Device::Cpu).unwrap();
     let layers = (0..c.layers)
         .map(|_| LayerWeights {
