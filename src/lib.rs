@@ -38,3 +38,4 @@ pub mod night;
 pub mod publish;
 pub mod rank;
 pub mod themes;
+pub mod train;

@@ -44,7 +44,7 @@ struct Trained {
 /// A fresh adapter, which changes nothing yet: `A` uniform within ±1/sqrt(in), as PEFT starts it, and `B` zero.
 pub fn fresh_adapter(config: LoraConfig, model: &ModelConfig, seed: u64) -> Result<Adapter> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut pair = |target: Target| {
+    let mut pair = |target: Target| -> Result<LoraPair> {
         let (outputs, inputs) = target.shape(model);
         let bound = 1.0 / (inputs as f32).sqrt();
         let a: Vec<f32> = (0..config.rank * inputs).map(|_| random.gen_range(-bound..bound)).collect();
@@ -53,7 +53,9 @@ pub fn fresh_adapter(config: LoraConfig, model: &ModelConfig, seed: u64) -> Resu
             b: Tensor::zeros((outputs, config.rank), DType::F32, &Device::Cpu)?,
         })
     };
-    let mut layer = || config.targets.iter().map(|target| Ok((*target, pair(*target)?))).collect();
+    let mut layer = || -> Result<BTreeMap<Target, LoraPair>> {
+        config.targets.iter().map(|target| Ok((*target, pair(*target)?))).collect()
+    };
     let layers = (0..model.layers).map(|_| layer()).collect::<Result<_>>()?;
     Ok(Adapter { config, layers })
 }
@@ -109,7 +111,7 @@ impl Student {
     /// Normalised hidden states of the rows that predict an answer token, `[answer tokens, hidden]`.
     pub fn forward(&self, pack: &Pack, dropout: &mut Dropout) -> Result<Tensor> {
         let tokens = Tensor::new(pack.tokens.as_slice(), &self.device)?;
-        let angles = Arc::new(Angles::new(&pack.positions(), self.config.head_dim(), self.config.rope_base));
+        let angles = Arc::new(Angles::new(&pack.positions(), self.config.head_dim, self.config.rope_base));
         let mut x = self.embedding.index_select(&tokens, 0)?;
         for layer in &self.layers {
             x = (&x + self.attend(layer, &x, pack, &angles, dropout)?)?;
@@ -131,7 +133,7 @@ impl Student {
         let q = rope(&self.linear(layer, Target::Query, &x, dropout)?, angles)?;
         let k = rope(&self.linear(layer, Target::Key, &x, dropout)?, angles)?;
         let v = self.linear(layer, Target::Value, &x, dropout)?;
-        let out = attention(&q, &k, &v, &pack.documents, self.config.head_dim())?;
+        let out = attention(&q, &k, &v, &pack.documents, self.config.head_dim)?;
         self.linear(layer, Target::Output, &out, dropout)
     }
 

@@ -1,0 +1,61 @@
+//! Fine-tunes the students: LoRA (Hu et al., arXiv 2106.09685) on a frozen base, in candle.
+//!
+//! ```text
+//! examples ─ Corpus ─▶ documents ─ packed ─▶ packs ─ Student ─▶ hidden states ─ cross_entropy ─▶ loss
+//!                                                       ▲                                         │
+//!                                            AdamW, clipped, warm-up and cosine ◀── gradients ◀───┘
+//! ```
+//!
+//! f32 on the CPU, on this crate's kernels; bf16 elsewhere, in candle's operations. Gradients come from candle's autograd over
+//! [`ops`]. The result is an [`Adapter`](crate::lm::Adapter) in PEFT's layout.
+
+mod checkpoint;
+mod corpus;
+mod curve;
+mod dropout;
+mod loss;
+mod model;
+mod ops;
+mod optimizer;
+mod pack;
+mod recipe;
+mod trainer;
+
+use std::path::PathBuf;
+
+use crate::keywords::KeywordsError;
+use crate::lm::LmError;
+use crate::themes::ThemesError;
+
+pub use corpus::Corpus;
+pub use curve::{Curve, Step, Validation};
+pub use recipe::{Recipe, Settings};
+pub use trainer::{Event, Job, Trained};
+
+/// Why training stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error("the training set holds no example to train on; write it with `endcap distill import`")]
+    NoExamples,
+    #[error("example {example}: {source}")]
+    Themes { example: String, source: ThemesError },
+    #[error("example {example}: {source}")]
+    Keywords { example: String, source: KeywordsError },
+    #[error("example {example} cannot be tokenised: {source}")]
+    Tokens { example: String, source: LmError },
+    #[error("checkpoint {path}: {source}; check permissions and free space, or remove it to start afresh", path = path.display())]
+    Checkpoint { path: PathBuf, source: std::io::Error },
+    #[error(
+        "{path} holds checkpoints of another recipe, training set or base; remove it to start afresh",
+        path = path.display()
+    )]
+    OtherJob { path: PathBuf },
+    #[error("the recipe cannot be written as JSON: {0}")]
+    Recipe(serde_json::Error),
+    #[error("step {step}: the gradient is not finite; lower the learning rate, then go on from the checkpoint")]
+    Diverged { step: usize },
+    #[error("computing failed: {0}")]
+    Compute(#[from] candle_core::Error),
+    #[error(transparent)]
+    Model(#[from] LmError),
+}
