@@ -75,10 +75,14 @@ deny: setup ## dependencies: bans, licences, sources
 advisories: setup ## known vulnerabilities; fetches the advisory database, so not part of `test`
 	$(DENY) check advisories
 
+.PHONY: check-peft
+check-peft: build ## our adapters in Hugging Face PEFT, and PEFT's in ours (installs some 6 GB of PyTorch into .venv-peft)
+	infra/peft/check.sh $(ENDCAP)
+
 .PHONY: screenshot
 screenshot: build setup-test ## retake docs/storefront.png from out/storefronts
 	infra/setup/screenshot.sh $(ENDCAP) docs/storefront.png
 
 .PHONY: clean
-clean: ## remove out/ and .venv/ (the shared build stays in CARGO_TARGET_DIR)
-	rm -rf out .venv
+clean: ## remove out/, .venv/ and .venv-peft/ (the shared build stays in CARGO_TARGET_DIR)
+	rm -rf out .venv .venv-peft
