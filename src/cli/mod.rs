@@ -1,5 +1,6 @@
 //! The command line: one file a verb. The only room that prints, and that uses `anyhow`.
 
+mod distill;
 mod exit;
 mod explain;
 mod index;
@@ -61,6 +62,8 @@ enum Verb {
     Stage(stage::Args),
     /// Print one page's whole story
     Explain(explain::Args),
+    /// Ask a teacher, or import its recorded answers, and write the students' training set
+    Distill(distill::Args),
 }
 
 /// What every verb is given.
@@ -116,6 +119,7 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
             }
             Verb::Stage(args) => stage::run(args, &context).await,
             Verb::Explain(args) => explain::run(args, &context).await,
+            Verb::Distill(args) => distill::run(args, &context).await,
         }
     })
 }

@@ -13,15 +13,15 @@ use crate::embed::{EmbedError, Memory, cosine};
 use crate::lm::{Choices, Form, Prompt, Question, Sampling};
 
 /// A versioned set of template files.
-struct Template {
-    version: &'static str,
+pub struct Template {
+    pub version: &'static str,
     system: &'static str,
     placement: &'static str,
     examples: &'static str,
 }
 
 /// The newest version.
-const V1: Template = Template {
+pub const V1: Template = Template {
     version: "keywords-v1",
     system: include_str!("templates/v1/system.txt"),
     placement: include_str!("templates/v1/placement.txt"),
@@ -127,18 +127,14 @@ struct Example {
 impl<'a> Keywords<'a> {
     pub fn new(settings: &'a Settings, encoder: &'a Memory) -> Result<Self, KeywordsError> {
         let template = V1;
-        let mut prefix = Prompt::new()
-            .trusted("<|im_start|>system\n")
-            .trusted(template.system.trim_end())
-            .trusted("<|im_end|>\n");
-        for line in template.examples.lines().filter(|line| !line.is_empty()) {
-            let example: Example = serde_json::from_str(line).map_err(|source| template.broken(source))?;
-            let asked = template.render(&example.title, &example.concepts, &example.candidates)?;
+        let mut prefix =
+            Prompt::new().trusted("<|im_start|>system\n").trusted(template.system()).trusted("<|im_end|>\n");
+        for (asked, answered) in template.examples()? {
             prefix = prefix
                 .trusted("<|im_start|>user\n")
                 .data(asked)
                 .trusted("<|im_end|>\n<|im_start|>assistant\n");
-            prefix = prefix.data(example.keywords.join("\n") + "\n").trusted("<|im_end|>\n");
+            prefix = prefix.data(answered).trusted("<|im_end|>\n");
         }
         Ok(Self { settings, encoder, template, prefix })
     }
@@ -224,7 +220,22 @@ impl<'a> Keywords<'a> {
 }
 
 impl Template {
-    fn render(
+    pub fn system(&self) -> &'static str {
+        self.system.trim_end()
+    }
+
+    /// Worked examples as (user's turn, answer) pairs; an answer's keywords stand one a line.
+    pub fn examples(&self) -> Result<Vec<(String, String)>, KeywordsError> {
+        let example = |line: &str| {
+            let example: Example = serde_json::from_str(line).map_err(|source| self.broken(source))?;
+            let asked = self.render(&example.title, &example.concepts, &example.candidates)?;
+            Ok((asked, example.keywords.join("\n") + "\n"))
+        };
+        self.examples.lines().filter(|line| !line.is_empty()).map(example).collect()
+    }
+
+    /// The user's turn for one placement. Data: it may hold anything a catalogue holds.
+    pub fn render(
         &self,
         title: &str,
         concepts: &[String],

@@ -18,6 +18,7 @@ use crate::lm::{Form, Prompt, Question, Sampling};
 pub use grammar::Bounds;
 use phrases::Wording;
 use plan::ThemeSeed;
+pub use prompt::{Template, V1};
 
 /// Version of the newest templates.
 pub const VERSION: &str = prompt::V1.version;

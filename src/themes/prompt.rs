@@ -43,7 +43,7 @@ struct ExamplePage {
 }
 
 impl Template {
-    pub fn wording(&self) -> Result<Wording, ThemesError> {
+    pub(super) fn wording(&self) -> Result<Wording, ThemesError> {
         Wording::parse(self.phrases).map_err(|source| self.broken(source))
     }
 
