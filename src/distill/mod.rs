@@ -10,13 +10,18 @@
 //! The teacher reads the templates the students read. Its answers are untrusted text: what breaks a rule is repaired
 //! or dropped, and counted.
 
+mod answers;
 mod card;
+pub mod client;
 pub mod dataset;
 mod drafts;
 mod gate;
+pub mod journal;
+mod judge;
 mod lines;
 mod ratings;
 mod recorded;
+pub mod requests;
 mod set;
 mod settings;
 
@@ -27,8 +32,10 @@ use parquet::errors::ParquetError;
 use crate::keywords::KeywordsError;
 use crate::themes::ThemesError;
 
+pub use answers::{AnswerFiles, check_answer, import_answers, read_answers};
 pub use drafts::{Drafts, Dropped, KeywordDraft, Source, Tally, ThemeDraft};
-pub use gate::{Gate, Judged};
+pub use gate::{Fault, Gate, Judged};
+pub use judge::{judge_requests, ratings_of};
 pub use ratings::{Rating, Ratings, read_ratings};
 pub use recorded::{import_recorded, read_contexts};
 pub use set::{Figures, Summary, TrainingSet, assemble};
@@ -60,6 +67,12 @@ pub enum DistillError {
     Themes(#[from] ThemesError),
     #[error(transparent)]
     Keywords(#[from] KeywordsError),
+    #[error("template {version} is broken: {source}")]
+    Template { version: &'static str, source: minijinja::Error },
+    #[error("{path} is being written by another endcap; wait for it or name another file", path = path.display())]
+    Busy { path: PathBuf },
+    #[error("the journal's answer to {custom_id:?} belongs to another request; name another answers file")]
+    OtherRequest { custom_id: String },
     #[error(
         "the teacher's address {url:?} {problem}; set ENDCAP_TEACHER_URL to a base such as https://host/v1"
     )]

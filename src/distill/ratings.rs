@@ -45,11 +45,11 @@ pub struct Ratings {
 /// The ratings in a judge's answer.
 ///
 /// # Errors
-/// Why it cannot be used: not the JSON asked for, a placement missing, a score out of range.
-pub fn read_ratings(answer: &str, placements: usize) -> Result<Vec<Rating>, String> {
+/// Why it cannot be used: not the JSON asked for, nothing rated, a score out of range.
+pub fn read_ratings(answer: &str) -> Result<Vec<Rating>, String> {
     let answer: Answer = serde_json::from_str(answer).map_err(|error| error.to_string())?;
-    if answer.placements.len() != placements {
-        return Err(format!("{} ratings for {placements} placements", answer.placements.len()));
+    if answer.placements.is_empty() {
+        return Err("no placement is rated".into());
     }
     let scores = answer.placements.iter().flat_map(Rating::scores);
     if let Some((name, score)) = scores.into_iter().find(|(_, score)| !(1..=5).contains(score)) {

@@ -83,7 +83,8 @@ fn encode(batch: &RecordBatch, origin: &Origin) -> Result<Vec<u8>, ParquetError>
 }
 
 fn texts(values: impl Iterator<Item = impl AsRef<str>>) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values(values))
+    // Collected first: arrow wants to know how many there are, and flattened lists cannot say.
+    Arc::new(StringArray::from_iter_values(values.collect::<Vec<_>>()))
 }
 
 fn dates(values: impl Iterator<Item = NaiveDate>) -> ArrayRef {
