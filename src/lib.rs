@@ -27,6 +27,7 @@ pub mod aiqa;
 pub mod cli;
 pub mod config;
 pub mod datasets;
+pub mod distill;
 pub mod domain;
 pub mod embed;
 pub mod fuse;

@@ -1,5 +1,6 @@
 //! The command line: one file a verb. The only room that prints, and that uses `anyhow`.
 
+mod distill;
 mod exit;
 mod explain;
 mod index;
@@ -13,6 +14,7 @@ mod stage;
 mod status;
 mod summary;
 mod tools;
+mod train;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -59,8 +61,12 @@ enum Verb {
     Serve(serve::ServeArgs),
     /// Run one stage over JSON lines, through the code of the night
     Stage(stage::Args),
+    /// Fine-tune a student's adapter
+    Train(train::Args),
     /// Print one page's whole story
     Explain(explain::Args),
+    /// Ask a teacher, or import its recorded answers, and write the students' training set
+    Distill(distill::Args),
 }
 
 /// What every verb is given.
@@ -115,7 +121,10 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
                 Ok(Exit::Success)
             }
             Verb::Stage(args) => stage::run(args, &context).await,
+            // The model computes for an hour; nothing else is on this runtime.
+            Verb::Train(args) => train::run(args, &context),
             Verb::Explain(args) => explain::run(args, &context).await,
+            Verb::Distill(args) => distill::run(args, &context).await,
         }
     })
 }

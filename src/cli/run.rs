@@ -7,11 +7,11 @@ use anyhow::Context as _;
 
 use crate::config::clock::Stopwatch;
 use crate::domain::manifest::to_bytes;
+use crate::keywords;
 use crate::night::{
     Ending, Inputs, Night, Plan, Progress, Recipe, Report, Shard, StageSettings, Workspace, write_whole,
 };
 use crate::publish::{self, Store};
-use crate::keywords;
 
 use super::exit::Exit;
 use super::tools::{self, Loaded};
@@ -148,7 +148,11 @@ fn recipe(context: &Context, loaded: &Loaded) -> Recipe {
         (config.models.student.clone(), loaded.tools.student),
         (config.models.encoder.clone(), loaded.encoder),
     ]);
-    Recipe { models, config: config.digest(), templates: vec![config.themes.mode.version(), keywords::VERSION] }
+    Recipe {
+        models,
+        config: config.digest(),
+        templates: vec![config.themes.mode.version(), keywords::VERSION],
+    }
 }
 
 pub async fn plan(args: PlanArgs, context: &Context) -> anyhow::Result<Exit> {

@@ -75,7 +75,7 @@ fn lines<T: DeserializeOwned>() -> anyhow::Result<Vec<T>> {
 }
 
 /// AIQA's policy over the demonstration taxonomy's words: a stage alone has no catalogue.
-fn policy(context: &Context) -> anyhow::Result<TitlePolicy> {
+pub(super) fn policy(context: &Context) -> anyhow::Result<TitlePolicy> {
     let taxonomy = Taxonomy::committed()?;
     Ok(TitlePolicy::new(&context.config.aiqa, Vocabulary::new(taxonomy.words()))?)
 }

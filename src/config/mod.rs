@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Digest;
 use crate::lm::DeviceChoice;
-use crate::{aiqa, embed, fuse, index, keywords, lm, night, publish, rank, themes, train};
+use crate::{aiqa, distill, embed, fuse, index, keywords, lm, night, publish, rank, themes, train};
 
 /// A config that cannot be used. The command line answers with exit code 64.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,7 @@ pub struct Config {
     pub publish: publish::Settings,
     pub night: night::Settings,
     pub train: train::Settings,
+    pub distill: distill::Settings,
 }
 
 /// Where things are. Relative paths are relative to the working directory.
@@ -118,7 +119,7 @@ impl Config {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        let checks: [(&'static str, Result<(), String>); 11] = [
+        let checks: [(&'static str, Result<(), String>); 12] = [
             ("themes", self.themes.validate()),
             ("keywords", self.keywords.validate()),
             ("decoder", self.decoder.validate()),
@@ -130,6 +131,7 @@ impl Config {
             ("publish", self.publish.validate()),
             ("night", self.night.validate()),
             ("train", self.train.validate()),
+            ("distill", self.distill.validate()),
         ];
         for (section, check) in checks {
             check.map_err(|problem| ConfigError::Invalid { section, problem })?;
@@ -137,8 +139,8 @@ impl Config {
         Ok(())
     }
 
-    /// Digest of every setting that can change a page's bytes: paths, publishing and the night's logistics are left
-    /// out, so that moving a folder does not make a new run.
+    /// Digest of every setting that can change a page's bytes: paths, publishing, the night's logistics and distillation are
+    /// left out, so that moving a folder does not make a new run.
     pub fn digest(&self) -> Digest {
         let shaping = (
             (&self.models.student, &self.models.encoder, self.device),

@@ -13,15 +13,15 @@ use crate::embed::{EmbedError, Memory, cosine};
 use crate::lm::{Choices, Form, Prompt, Question, Sampling};
 
 /// A versioned set of template files.
-struct Template {
-    version: &'static str,
+pub struct Template {
+    pub version: &'static str,
     system: &'static str,
     placement: &'static str,
     examples: &'static str,
 }
 
 /// The newest version.
-const V1: Template = Template {
+pub const V1: Template = Template {
     version: "keywords-v1",
     system: include_str!("templates/v1/system.txt"),
     placement: include_str!("templates/v1/placement.txt"),
@@ -62,7 +62,16 @@ impl Default for Settings {
             repetition_penalty: 1.0,
             repetition_window: 0,
         };
-        Self { examples: true, candidates: 40, min: 3, max: 8, affinity: 30.0, coverage: 1.0, ending: 0.0, sampling }
+        Self {
+            examples: true,
+            candidates: 40,
+            min: 3,
+            max: 8,
+            affinity: 30.0,
+            coverage: 1.0,
+            ending: 0.0,
+            sampling,
+        }
     }
 }
 
@@ -220,36 +229,42 @@ pub fn lesson(
     Ok((prompt, chosen.iter().map(|keyword| format!("{keyword}\n")).collect()))
 }
 
+fn asking(turn: String) -> Prompt {
+    Prompt::new().trusted("<|im_start|>user\n").data(turn).trusted("<|im_end|>\n<|im_start|>assistant\n")
+}
+
 impl Template {
+    pub fn system(&self) -> &'static str {
+        self.system.trim_end()
+    }
+
     /// What all prompts begin with.
     fn prefix(&self, examples: bool) -> Result<Prompt, KeywordsError> {
-        let mut prefix = Prompt::new()
-            .trusted("<|im_start|>system\n")
-            .trusted(self.system.trim_end())
-            .trusted("<|im_end|>\n");
-        for line in self.examples.lines().filter(|line| examples && !line.is_empty()) {
-            let example: Example = serde_json::from_str(line).map_err(|source| self.broken(source))?;
-            let turn = self.turn(&example.title, &example.concepts, &example.candidates)?;
-            prefix = prefix.then(turn).data(example.keywords.join("\n") + "\n").trusted("<|im_end|>\n");
+        let mut prefix =
+            Prompt::new().trusted("<|im_start|>system\n").trusted(self.system()).trusted("<|im_end|>\n");
+        for (asked, answered) in if examples { self.examples()? } else { Vec::new() } {
+            prefix = prefix.then(asking(asked)).data(answered).trusted("<|im_end|>\n");
         }
         Ok(prefix)
     }
 
     /// One placement's turn, up to where the answer begins.
-    fn turn(
-        &self,
-        title: &str,
-        concepts: &[String],
-        candidates: &[String],
-    ) -> Result<Prompt, KeywordsError> {
-        let asked = self.render(title, concepts, candidates)?;
-        Ok(Prompt::new()
-            .trusted("<|im_start|>user\n")
-            .data(asked)
-            .trusted("<|im_end|>\n<|im_start|>assistant\n"))
+    fn turn(&self, title: &str, concepts: &[String], candidates: &[String]) -> Result<Prompt, KeywordsError> {
+        Ok(asking(self.render(title, concepts, candidates)?))
     }
 
-    fn render(
+    /// Worked examples as (user's turn, answer) pairs; an answer's keywords stand one a line.
+    pub fn examples(&self) -> Result<Vec<(String, String)>, KeywordsError> {
+        let example = |line: &str| {
+            let example: Example = serde_json::from_str(line).map_err(|source| self.broken(source))?;
+            let asked = self.render(&example.title, &example.concepts, &example.candidates)?;
+            Ok((asked, example.keywords.join("\n") + "\n"))
+        };
+        self.examples.lines().filter(|line| !line.is_empty()).map(example).collect()
+    }
+
+    /// The user's turn for one placement. Data: it may hold anything a catalogue holds.
+    pub fn render(
         &self,
         title: &str,
         concepts: &[String],

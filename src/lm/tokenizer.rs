@@ -46,6 +46,11 @@ impl Tokenizer {
         Ok(Self { inner, control, eos, grammars: Arc::new(grammars) })
     }
 
+    /// The tokenizer of a GGUF.
+    pub fn load(gguf: &std::path::Path) -> Result<Self, LmError> {
+        Self::from_gguf(&Gguf::open(gguf)?)
+    }
+
     pub(super) fn from_gguf(gguf: &Gguf<'_>) -> Result<Self, LmError> {
         let mut inner = tokenizers::Tokenizer::from_gguf(&gguf.content)
             .map_err(|e| gguf.unusable(format!("tokenizer: {e}")))?;

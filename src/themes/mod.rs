@@ -19,7 +19,7 @@ pub use grammar::Bounds;
 use phrases::Wording;
 use plan::ThemeSeed;
 use prompt::Page;
-
+pub use prompt::{Template, V2};
 
 /// How freely the model writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,14 @@ impl Default for Settings {
             repetition_penalty: 1.1,
             repetition_window: 64,
         };
-        Self { mode: Mode::Anchored, examples: true, reserve: 2, max_title_chars: 56, sampling, max_tokens: 1600 }
+        Self {
+            mode: Mode::Anchored,
+            examples: true,
+            reserve: 2,
+            max_title_chars: 56,
+            sampling,
+            max_tokens: 1600,
+        }
     }
 }
 

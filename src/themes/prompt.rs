@@ -35,12 +35,8 @@ pub const V1: Template = Template {
 };
 
 /// For free answers, as students are trained on: without intents, whose figures the prompt does not show.
-pub const V2: Template = Template {
-    version: "themes-v2",
-    system: include_str!("templates/v2/system.txt"),
-    intents: false,
-    ..V1
-};
+pub const V2: Template =
+    Template { version: "themes-v2", system: include_str!("templates/v2/system.txt"), intents: false, ..V1 };
 
 /// A worked example: a recorded context and its page.
 #[derive(Serialize, Deserialize)]
@@ -57,11 +53,11 @@ pub struct Page {
 }
 
 impl Template {
-    pub fn wording(&self) -> Result<Wording, ThemesError> {
+    pub(super) fn wording(&self) -> Result<Wording, ThemesError> {
         Wording::parse(self.phrases).map_err(|source| self.broken(source))
     }
 
-    fn system(&self) -> &'static str {
+    pub fn system(&self) -> &'static str {
         self.system.trim_end()
     }
 
@@ -104,7 +100,7 @@ impl Template {
     }
 
     /// Worked examples as (user's turn, answer) pairs, part of the prefix all prompts share.
-    fn examples(&self) -> Result<Vec<(String, String)>, ThemesError> {
+    pub fn examples(&self) -> Result<Vec<(String, String)>, ThemesError> {
         let example = |line: &str| {
             let example: Example = serde_json::from_str(line).map_err(|source| self.broken(source))?;
             let answer = self.answer(&example.page.persona, &example.page.placements)?;

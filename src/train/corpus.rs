@@ -43,7 +43,12 @@ impl Corpus {
         }
     }
 
-    fn documents(&self, tokenizer: &Tokenizer, split: Split, seed: Option<u64>) -> Result<Vec<Document>, TrainError> {
+    fn documents(
+        &self,
+        tokenizer: &Tokenizer,
+        split: Split,
+        seed: Option<u64>,
+    ) -> Result<Vec<Document>, TrainError> {
         match self {
             Self::Themes(examples) => {
                 let wanted = examples.iter().filter(|example| example.split == split);

@@ -29,7 +29,8 @@ pub fn cross_entropy(hidden: &Tensor, head: &Frozen, labels: &[u32], backward: b
             };
             let values = &storage.as_slice::<f32>()?[start..end];
             let (loss, gradient) = on_kernels(values, (forward, back), labels, backward);
-            let gradient = gradient.map(|g| Tensor::from_vec(g, hidden.shape(), hidden.device())).transpose()?;
+            let gradient =
+                gradient.map(|g| Tensor::from_vec(g, hidden.shape(), hidden.device())).transpose()?;
             Ok(CrossEntropy { loss, gradient })
         }
         Frozen::Tensor(weight) => in_tensors(&hidden.detach(), weight, labels, backward),

@@ -18,6 +18,7 @@ mod model;
 mod ops;
 mod optimizer;
 mod pack;
+mod plot;
 mod recipe;
 mod trainer;
 
@@ -29,6 +30,7 @@ use crate::themes::ThemesError;
 
 pub use corpus::Corpus;
 pub use curve::{Curve, Step, Validation};
+pub use plot::plot;
 pub use recipe::{Recipe, Settings};
 pub use trainer::{Event, Job, Trained};
 
@@ -52,8 +54,12 @@ pub enum TrainError {
     OtherJob { path: PathBuf },
     #[error("the recipe cannot be written as JSON: {0}")]
     Recipe(serde_json::Error),
-    #[error("step {step}: the gradient is not finite; lower the learning rate, then go on from the checkpoint")]
+    #[error(
+        "step {step}: the gradient is not finite; lower the learning rate, then go on from the checkpoint"
+    )]
     Diverged { step: usize },
+    #[error("the loss curve cannot be drawn: {0}")]
+    Plot(String),
     #[error("computing failed: {0}")]
     Compute(#[from] candle_core::Error),
     #[error(transparent)]

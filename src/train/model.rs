@@ -87,10 +87,6 @@ impl Student {
         })
     }
 
-    pub fn device(&self) -> &Device {
-        &self.device
-    }
-
     /// All trained matrices, by layer, target, `A` before `B`.
     pub fn variables(&self) -> Vec<&Var> {
         let adapters = self.layers.iter().flat_map(|layer| layer.linears.values());
@@ -101,8 +97,11 @@ impl Student {
     pub fn adapter(&self) -> Result<Adapter> {
         let copy = |var: &Var| var.as_tensor().copy()?.to_device(&Device::Cpu);
         let pairs = |layer: &Layer| {
-            let trained = layer.linears.iter().filter_map(|(target, linear)| Some((target, linear.adapter.as_ref()?)));
-            trained.map(|(target, pair)| Ok((*target, LoraPair { a: copy(&pair.a)?, b: copy(&pair.b)? }))).collect()
+            let trained =
+                layer.linears.iter().filter_map(|(target, linear)| Some((target, linear.adapter.as_ref()?)));
+            trained
+                .map(|(target, pair)| Ok((*target, LoraPair { a: copy(&pair.a)?, b: copy(&pair.b)? })))
+                .collect()
         };
         let layers = self.layers.iter().map(pairs).collect::<Result<_>>()?;
         Ok(Adapter { config: self.lora.clone(), layers })

@@ -21,7 +21,13 @@ impl AdamW {
     }
 
     /// One step down the gradients.
-    pub fn step(&mut self, variables: &[&Var], gradients: &[Tensor], rate: f64, weight_decay: f64) -> Result<()> {
+    pub fn step(
+        &mut self,
+        variables: &[&Var],
+        gradients: &[Tensor],
+        rate: f64,
+        weight_decay: f64,
+    ) -> Result<()> {
         self.steps += 1;
         let exponent = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let (correct_1, correct_2) = (1.0 - BETA_1.powi(exponent), 1.0 - BETA_2.powi(exponent));

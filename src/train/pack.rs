@@ -32,8 +32,12 @@ pub struct Pack {
 impl Pack {
     /// The last token of a document predicts nothing and is left out. A prompt has at least one token.
     pub fn new(documents: &[&Document]) -> Self {
-        let mut pack =
-            Self { tokens: Vec::new(), documents: Arc::default(), predicting: Vec::new(), labels: Vec::new() };
+        let mut pack = Self {
+            tokens: Vec::new(),
+            documents: Arc::default(),
+            predicting: Vec::new(),
+            labels: Vec::new(),
+        };
         let mut ranges = Vec::with_capacity(documents.len());
         for document in documents {
             let first = pack.tokens.len();
@@ -62,7 +66,8 @@ pub fn packed(documents: &[&Document], budget: usize) -> Vec<Pack> {
     let mut bins: Vec<(usize, Vec<usize>)> = Vec::new();
     for at in order {
         let tokens = documents[at].tokens();
-        let fullest = bins.iter_mut().filter(|(used, _)| used + tokens <= budget).max_by_key(|(used, _)| *used);
+        let fullest =
+            bins.iter_mut().filter(|(used, _)| used + tokens <= budget).max_by_key(|(used, _)| *used);
         match fullest {
             Some((used, members)) => {
                 *used += tokens;

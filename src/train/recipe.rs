@@ -90,7 +90,9 @@ impl Recipe {
                 return refuse(name, &count, "1..");
             }
         }
-        for (name, value) in [("learning_rate", self.learning_rate), ("clip", self.clip), ("alpha", self.alpha.into())] {
+        for (name, value) in
+            [("learning_rate", self.learning_rate), ("clip", self.clip), ("alpha", self.alpha.into())]
+        {
             if !(value.is_finite() && value > 0.0) {
                 return refuse(name, &value, "the positive numbers");
             }

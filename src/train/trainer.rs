@@ -4,9 +4,9 @@
 //! packs' order: the number of threads changes nothing. Whatever is random follows from the seed and the step, so that
 //! a resumed run goes the way it would have gone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -42,16 +42,27 @@ pub struct Job<'a> {
 /// Told while it goes.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// Before the first step: all steps, and how many of them a checkpoint holds.
-    Started { total: usize, resumed: usize },
+    /// Before the first step: the tokens that will be read, about, and the steps a checkpoint holds.
+    Started {
+        tokens: u64,
+        resumed: usize,
+    },
     Stepped(&'a Step),
     Validated(&'a Validation),
+    Finished,
 }
 
 /// A finished training.
 pub struct Trained {
     pub adapter: Adapter,
     pub curve: Curve,
+}
+
+impl Trained {
+    /// Writes the adapter in PEFT's layout, in bf16.
+    pub fn save_adapter(&self, folder: &Path, weights: &Weights) -> Result<(), TrainError> {
+        Ok(self.adapter.save(folder, DType::BF16, &weights.config)?)
+    }
 }
 
 impl Job<'_> {
@@ -85,12 +96,15 @@ impl Job<'_> {
             None => Curve::default(),
         };
         let held_out = self.held_out()?;
-        let steps_an_epoch = self.corpus.training(self.tokenizer, 0)?.len().div_ceil(self.recipe.batch);
+        let examples = self.corpus.training(self.tokenizer, 0)?;
+        let steps_an_epoch = examples.len().div_ceil(self.recipe.batch);
         if steps_an_epoch == 0 {
             return Err(TrainError::NoExamples);
         }
         let total = steps_an_epoch * self.recipe.epochs;
-        tell(Event::Started { total, resumed: optimizer.steps });
+        let read: usize = examples.iter().map(Document::tokens).sum();
+        let left = read as f64 * self.recipe.epochs as f64 * (1.0 - optimizer.steps as f64 / total as f64);
+        tell(Event::Started { tokens: left as u64, resumed: optimizer.steps });
         for epoch in 0..self.recipe.epochs {
             if curve.validation.len() <= epoch {
                 self.validate(&student, &held_out, &mut curve, optimizer.steps, tell)?;
@@ -116,6 +130,7 @@ impl Job<'_> {
         if curve.validation.len() <= self.recipe.epochs {
             self.validate(&student, &held_out, &mut curve, optimizer.steps, tell)?;
         }
+        tell(Event::Finished);
         Ok(Trained { adapter: student.adapter()?, curve })
     }
 

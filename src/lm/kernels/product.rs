@@ -45,7 +45,10 @@ const DEPTH: usize = 512;
 /// `out += x · w`, over the first `panels` panels of `w` and its first `x.cols` rows.
 pub fn add_product(isa: Isa, x: Strided<'_>, w: &Panels, panels: usize, out: &mut Sum<'_>) {
     assert!(x.cols <= w.rows() && panels <= w.width(), "{} of {} rows", x.cols, w.rows());
-    assert!(x.rows == 0 || (x.rows - 1) * out.stride + panels * LANES <= out.data.len(), "the sum is too small");
+    assert!(
+        x.rows == 0 || (x.rows - 1) * out.stride + panels * LANES <= out.data.len(),
+        "the sum is too small"
+    );
     match isa {
         // SAFETY: `Isa::detect` gives a variant only where the processor has its features.
         #[cfg(target_arch = "x86_64")]
@@ -79,7 +82,13 @@ fn product<W: Wide, const R: usize>(x: Strided<'_>, w: &Panels, panels: usize, o
                 let first = tile * R;
                 let rows = R.min(x.rows - first);
                 let at = first * out.stride + panel * LANES;
-                add_tile::<W, R>(&packed[pass * DEPTH..][..w.len()], w, rows, &mut out.data[at..], out.stride);
+                add_tile::<W, R>(
+                    &packed[pass * DEPTH..][..w.len()],
+                    w,
+                    rows,
+                    &mut out.data[at..],
+                    out.stride,
+                );
             }
         }
     }
@@ -102,7 +111,13 @@ fn pack<const R: usize>(x: Strided<'_>) -> Vec<[f32; R]> {
 }
 
 #[inline(always)]
-fn add_tile<W: Wide, const R: usize>(x: &[[f32; R]], w: &[Lanes], rows: usize, out: &mut [f32], stride: usize) {
+fn add_tile<W: Wide, const R: usize>(
+    x: &[[f32; R]],
+    w: &[Lanes],
+    rows: usize,
+    out: &mut [f32],
+    stride: usize,
+) {
     let mut sums = [W::zero(); R];
     for (sum, row) in sums.iter_mut().zip(out.chunks(stride)).take(rows) {
         if let Some(lanes) = row.first_chunk::<LANES>() {

@@ -222,7 +222,12 @@ impl Attention {
         let weights = self.weights(q, keys, block, head, widths.q);
         let at = block.first * widths.q + head;
         let rows = |x: &[f32]| -> Vec<f32> {
-            x[at..].chunks(widths.q).take(block.count).flat_map(|row| &row[..self.head_dim]).copied().collect()
+            x[at..]
+                .chunks(widths.q)
+                .take(block.count)
+                .flat_map(|row| &row[..self.head_dim])
+                .copied()
+                .collect()
         };
         let (q_block, dy_block) = (rows(q), rows(dy));
         let kv_at = block.document * widths.kv + kv;

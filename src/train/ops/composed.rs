@@ -65,6 +65,7 @@ fn repeat(x: &Tensor, times: usize) -> Result<Tensor> {
 }
 
 fn causal(rows: usize, like: &Tensor) -> Result<Tensor> {
-    let mask = (0..rows).flat_map(|row| (0..rows).map(move |key| if key <= row { 0.0f32 } else { f32::NEG_INFINITY }));
+    let mask = (0..rows)
+        .flat_map(|row| (0..rows).map(move |key| if key <= row { 0.0f32 } else { f32::NEG_INFINITY }));
     Tensor::from_iter(mask, like.device())?.reshape((1, rows, rows))?.to_dtype(like.dtype())
 }

@@ -11,7 +11,10 @@ use crate::lm::kernels::{Isa, LANES, Panels, Strided, Sum, add_product};
 #[derive(Debug)]
 pub enum Frozen {
     /// Laid out twice, for the product and for its gradient.
-    Cpu { forward: Panels, backward: Panels },
+    Cpu {
+        forward: Panels,
+        backward: Panels,
+    },
     Tensor(Tensor),
 }
 
@@ -97,7 +100,8 @@ impl CustomOp3 for Adapted {
         let (rank, outputs) = (a_layout.dims()[0], forward.width() * LANES);
         let x = slice(x, x_layout)?;
         let mut out = times(x, rows, forward);
-        let low = scaled(times(x, rows, &Panels::from_transposed(inputs, rank, slice(a, a_layout)?)), self.scale);
+        let low =
+            scaled(times(x, rows, &Panels::from_transposed(inputs, rank, slice(a, a_layout)?)), self.scale);
         let up = Panels::from_transposed(rank, outputs, slice(b, b_layout)?);
         add_times(&low, (rows, rank), &up, &mut out);
         made(out, (rows, outputs))
@@ -140,10 +144,13 @@ fn panels(frozen: &Frozen) -> Result<(&Panels, &Panels)> {
 fn times(x: &[f32], rows: usize, w: &Panels) -> Vec<f32> {
     let stride = w.width() * LANES;
     let mut out = vec![0.0; rows * stride];
-    add_product(Isa::detect(), Strided::rows(x, rows, w.rows(), w.rows()), w, w.width(), &mut Sum {
-        data: &mut out,
-        stride,
-    });
+    add_product(
+        Isa::detect(),
+        Strided::rows(x, rows, w.rows(), w.rows()),
+        w,
+        w.width(),
+        &mut Sum { data: &mut out, stride },
+    );
     out
 }
 

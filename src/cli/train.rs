@@ -1,0 +1,162 @@
+//! `endcap train`: fine-tune a stage's adapter on the training set.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use clap::Subcommand;
+
+use crate::config::clock::Stopwatch;
+use crate::config::registry::Kind;
+use crate::distill::dataset::{read_keywords, read_themes};
+use crate::domain::Digest;
+use crate::lm::{Tokenizer, Weights};
+use crate::night::{Progress, write_whole};
+use crate::train::{Corpus, Event, Job, Recipe, Trained, plot};
+
+use super::exit::Exit;
+use super::{Context, output, progress, tools};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Stage 1: contexts to page designs
+    #[command(after_help = "Example:\n  endcap train themes --out out/train/themes")]
+    Themes(Run),
+    /// Stage 2: candidates to keywords
+    #[command(after_help = "Example:\n  endcap train keywords --share 0.25 --out out/train/keywords-quarter")]
+    Keywords(Run),
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// Folder with themes.parquet and keywords.parquet
+    #[arg(long, value_name = "DIR", default_value = "models/training")]
+    training: PathBuf,
+    /// Where checkpoints, curves and the adapter go; a training that was stopped goes on from its checkpoint there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Share of the training examples to use, 0..=1, for a learning curve
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    share: f64,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, serde::Serialize)]
+struct Summary {
+    adapter: PathBuf,
+    steps: usize,
+    /// Mean over answer tokens, nats: of the last step, and of held-out examples before and after.
+    last_loss: Option<f64>,
+    first_validation: Option<f64>,
+    last_validation: Option<f64>,
+    seconds: f64,
+}
+
+pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+    let settings = &context.config.train;
+    match args.what {
+        What::Themes(run) => {
+            let path = run.training.join("themes.parquet");
+            let corpus = Corpus::Themes(read_themes(&path)?);
+            train(&run, &path, corpus, &settings.themes, context)
+        }
+        What::Keywords(run) => {
+            let path = run.training.join("keywords.parquet");
+            let corpus = Corpus::Keywords(read_keywords(&path)?);
+            train(&run, &path, corpus, &settings.keywords, context)
+        }
+    }
+}
+
+fn train(
+    run: &Run,
+    data: &Path,
+    mut corpus: Corpus,
+    recipe: &Recipe,
+    context: &Context,
+) -> anyhow::Result<Exit> {
+    ensure!((0.0..=1.0).contains(&run.share), "--share {} is not within 0..=1", run.share);
+    let watch = Stopwatch::start();
+    corpus.keep(run.share);
+    let digest = Digest::of_reader(std::fs::File::open(data)?)?;
+    let digest = Digest::of_parts([&digest.as_bytes()[..], &run.share.to_le_bytes()]);
+    let student = &context.config.models.student;
+    let files = tools::registry(context)?.resolve(student, Kind::CausalLm, &tools::roots(context))?;
+    let gguf = files.files.with_extension("gguf").context("the registry entry lists no .gguf file")?;
+    let device = context.config.device.open()?;
+    let job = Job {
+        recipe,
+        corpus: &corpus,
+        weights: &Weights::from_gguf(gguf)?,
+        tokenizer: &Tokenizer::load(gguf)?,
+        device: &device,
+        data: digest,
+        base: (student, files.files.digest),
+        checkpoints: run.out.join("checkpoints"),
+    };
+    let progress = progress::reporter();
+    let trained = job.run(&|event| tell(&event, &*progress))?;
+    let adapter = write(&trained, &job, &run.out)?;
+    report(&trained, adapter, watch.seconds(), run.json)
+}
+
+/// A line a step in a log, a bar on a terminal.
+fn tell(event: &Event<'_>, progress: &dyn Progress) {
+    match event {
+        Event::Started { tokens, resumed } => {
+            progress.begin("train", "tokens", *tokens);
+            if *resumed > 0 {
+                tracing::info!(steps = resumed, "going on from a checkpoint");
+            }
+        }
+        Event::Stepped(step) => {
+            progress.advance(step.tokens as u64);
+            tracing::info!(
+                step = step.step,
+                loss = format!("{:.3}", step.loss),
+                norm = format!("{:.2}", step.gradient_norm),
+                "trained"
+            );
+        }
+        Event::Validated(validation) => {
+            tracing::info!(step = validation.step, loss = format!("{:.4}", validation.loss), "held-out loss");
+        }
+        Event::Finished => progress.end(""),
+    }
+}
+
+fn write(trained: &Trained, job: &Job<'_>, out: &Path) -> anyhow::Result<PathBuf> {
+    let adapter = out.join("adapter");
+    trained.save_adapter(&adapter, job.weights)?;
+    write_whole(&out.join("curve.csv"), trained.curve.csv().as_bytes())?;
+    write_whole(&out.join("curve.svg"), plot(&trained.curve)?.as_bytes())?;
+    Ok(adapter)
+}
+
+fn report(trained: &Trained, adapter: PathBuf, seconds: f64, json: bool) -> anyhow::Result<Exit> {
+    let curve = &trained.curve;
+    let summary = Summary {
+        adapter,
+        steps: curve.steps.len(),
+        last_loss: curve.steps.last().map(|step| step.loss),
+        first_validation: curve.validation.first().map(|validation| validation.loss),
+        last_validation: curve.validation.last().map(|validation| validation.loss),
+        seconds,
+    };
+    if json {
+        output::json(&summary)?;
+    } else {
+        let loss = |loss: Option<f64>| loss.map_or("-".into(), |loss| format!("{loss:.3}"));
+        let (before, after) = (loss(summary.first_validation), loss(summary.last_validation));
+        println!("{} steps in {seconds:.0} s; held-out loss {before} -> {after}", summary.steps);
+        println!("adapter: {}", summary.adapter.display());
+    }
+    Ok(Exit::Success)
+}
