@@ -13,6 +13,8 @@ pub enum LmError {
     Adapter { path: PathBuf, reason: String },
     #[error("the adapter does not fit: {0}")]
     Lora(String),
+    #[error("the model has no adapter {name:?}; it has: {known}")]
+    UnknownAdapter { name: String, known: String },
     #[error("the model's shape is not supported: {0}")]
     Shape(String),
     #[error("tokenizer: {0}")]
