@@ -17,8 +17,8 @@ use crate::lm::error::LmError;
 use crate::lm::rotary;
 use crate::lm::weights::ModelConfig;
 
-const CONFIG: &str = "adapter_config.json";
-const TENSORS: &str = "adapter_model.safetensors";
+pub const CONFIG: &str = "adapter_config.json";
+pub const TENSORS: &str = "adapter_model.safetensors";
 
 /// Settings that may be present but must be off (absent, null, false or empty): each would change what is computed.
 const UNSUPPORTED: &[&str] = &[
