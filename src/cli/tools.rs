@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use crate::aiqa::{TitlePolicy, Vocabulary};
-use crate::config::registry::{Kind, ModelFiles, Registry, Roots};
+use crate::config::registry::{Kind, ModelFiles, Registry, Roots, VerifiedFiles};
 use crate::domain::{Catalog, Digest, Keyword};
 use crate::embed::{Encoder, Memory};
 use crate::index::Index;
@@ -54,8 +54,7 @@ pub struct Students {
 pub fn students(context: &Context) -> anyhow::Result<Students> {
     let models = &context.config.models;
     let base = files(context, &models.student, Kind::CausalLm)?.files;
-    let gguf = base.with_extension("gguf").context("the registry entry lists no .gguf file")?;
-    let model = Model::load(gguf, &context.config.device.open()?)?;
+    let model = Model::load(weights(&models.student, &base)?, &context.config.device.open()?)?;
     let mut digests = BTreeMap::from([(models.student.clone(), base.digest)]);
     let mut adapters = BTreeMap::new();
     for name in [&models.themes_adapter, &models.keywords_adapter] {
@@ -73,6 +72,21 @@ pub fn students(context: &Context) -> anyhow::Result<Students> {
     let model = model.with_adapters(adapters)?;
     let engine = Engine::start(Decoder::new(model, context.config.decoder.clone()))?;
     Ok(Students { engine, themes, keywords, digests })
+}
+
+/// A GGUF file, or the folder of a model in Hugging Face's layout.
+fn weights<'a>(name: &str, files: &'a VerifiedFiles) -> anyhow::Result<&'a Path> {
+    if let Some(gguf) = files.with_extension("gguf") {
+        return Ok(gguf);
+    }
+    let unlisted = files.unlisted(&["config.json", "tokenizer.json"]);
+    let unlisted = unlisted.or(files.with_extension("safetensors").is_none().then_some("*.safetensors"));
+    match unlisted {
+        Some(file) => {
+            bail!("the registry entry {name:?} lists no .gguf file, and as a Hugging Face model lacks {file}")
+        }
+        None => Ok(&files.dir),
+    }
 }
 
 fn adapter(context: &Context, name: &str, model: &Model) -> anyhow::Result<(Adapter, Digest)> {

@@ -9,6 +9,8 @@ pub enum LmError {
     Open { path: PathBuf, source: std::io::Error },
     #[error("{}: not a usable GGUF model: {reason}", path.display())]
     Gguf { path: PathBuf, reason: String },
+    #[error("{}: not a usable Hugging Face model: {reason}", path.display())]
+    Folder { path: PathBuf, reason: String },
     #[error("{}: not a usable adapter: {reason}", path.display())]
     Adapter { path: PathBuf, reason: String },
     #[error("the adapter does not fit: {0}")]

@@ -6,7 +6,7 @@
 //! Prompt ─ Tokenizer ─▶ Sequence ─┘   (a pass)  (logits)  └─▶ Sampler ◀─ Constraint
 //! ```
 //!
-//! - [`Model`] loads a GGUF of the Llama architecture and runs packed, ragged batches of it, without padding.
+//! - [`Model`] loads a GGUF or a Hugging Face folder of the Llama and Qwen families and runs packed, ragged batches of it, without padding.
 //! - [`Adapter`] is what fine-tuning learnt (LoRA, in PEFT's files): merged into [`Weights`], or kept beside one base that
 //!   several adapters share, each job naming its own.
 //! - [`Decoder`] computes a shared prompt prefix once, batches continuously, and keeps to a budget of KV memory.
@@ -45,4 +45,4 @@ pub use prompt::{Part, Prompt};
 pub use question::{Form, Question};
 pub use sampling::Sampling;
 pub use tokenizer::Tokenizer;
-pub use weights::{LayerWeights, ModelConfig, Weights};
+pub use weights::{Biases, HeadNorms, LayerWeights, ModelConfig, Weights};

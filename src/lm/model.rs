@@ -20,13 +20,17 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads a GGUF of the Llama architecture with its tokenizer. On the CPU it runs on this room's kernels, on any
-    /// other device in candle's operations.
-    pub fn load(gguf: &Path, device: &Device) -> Result<Self, LmError> {
-        let mut file = Gguf::open(gguf)?;
-        let tokenizer = Tokenizer::from_gguf(&file)?;
-        let weights = file.weights()?;
-        tracing::debug!(model = %gguf.display(), layers = weights.config.layers, "model loaded");
+    /// Loads a GGUF file, or a Hugging Face folder, of the Llama or Qwen families with its tokenizer. On the CPU it runs
+    /// on this room's kernels, on any other device in candle's operations.
+    pub fn load(path: &Path, device: &Device) -> Result<Self, LmError> {
+        let (weights, tokenizer) = if path.is_dir() {
+            (Weights::from_safetensors(path)?, Tokenizer::from_folder(path)?)
+        } else {
+            let mut file = Gguf::open(path)?;
+            let tokenizer = Tokenizer::from_gguf(&file)?;
+            (file.weights()?, tokenizer)
+        };
+        tracing::debug!(model = %path.display(), layers = weights.config.layers, "model loaded");
         Self::from_weights(weights, tokenizer, device)
     }
 

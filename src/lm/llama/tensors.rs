@@ -10,7 +10,7 @@ use candle_nn::rotary_emb::rope_i;
 
 use super::{Chunk, Kv as AnyKv, positions};
 use crate::lm::lora::{Adapter as Lora, LoraPair, Target};
-use crate::lm::weights::{LayerWeights, ModelConfig, Weights};
+use crate::lm::weights::{Biases, HeadNorms, LayerWeights, ModelConfig, Weights};
 
 #[derive(Debug)]
 pub struct Llama {
@@ -128,14 +128,15 @@ impl Llama {
         let q = layer.linear(&x, Target::Query)?;
         let k = layer.linear(&x, Target::Key)?;
         let v = layer.linear(&x, Target::Value)?;
+        let (q, k, v) = biased(layer.base, q, k, v)?;
         let mut attended = Vec::new();
         let mut first = 0;
         for chunk in chunks.iter_mut().filter(|chunk| !chunk.tokens.is_empty()) {
             let count = chunk.tokens.len();
             let at = positions(chunk).start;
             let rows = |x: &Tensor| x.narrow(0, first, count);
-            let q = self.turned(&self.heads(&rows(&q)?)?, at)?;
-            let k = self.turned(&self.heads(&rows(&k)?)?, at)?;
+            let (q, k) = self.normed(layer.base, self.heads(&rows(&q)?)?, self.heads(&rows(&k)?)?)?;
+            let (q, k) = (self.turned(&q, at)?, self.turned(&k, at)?);
             own(chunk.kv)?.append(layer.index, k, self.heads(&rows(&v)?)?)?;
             attended.push(self.attend(layer.index, &q, chunk)?);
             first += count;
@@ -147,6 +148,13 @@ impl Llama {
     fn heads(&self, x: &Tensor) -> Result<Tensor> {
         let rows = x.dim(0)?;
         x.reshape((rows, (), self.config.head_dim))?.transpose(0, 1)?.contiguous()
+    }
+
+    /// Queries and keys of `[heads, rows, head_dim]`, normalised head by head where the model does so.
+    fn normed(&self, layer: &LayerWeights, q: Tensor, k: Tensor) -> Result<(Tensor, Tensor)> {
+        let Some(norms) = &layer.head_norms else { return Ok((q, k)) };
+        let eps = self.config.rms_norm_eps;
+        Ok((rms_norm(&q, &norms.query, eps)?, rms_norm(&k, &norms.key, eps)?))
     }
 
     fn turned(&self, x: &Tensor, first_position: usize) -> Result<Tensor> {
@@ -206,6 +214,12 @@ fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.matmul(&weight.t()?)
 }
 
+fn biased(layer: &LayerWeights, q: Tensor, k: Tensor, v: Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+    let Some(biases) = &layer.biases else { return Ok((q, k, v)) };
+    let q = q.broadcast_add(&biases.query)?;
+    Ok((q, k.broadcast_add(&biases.key)?, v.broadcast_add(&biases.value)?))
+}
+
 /// The prefix's keys and values followed by the sequence's own.
 fn visible(layer: usize, chunk: &Chunk<'_>) -> Result<(Tensor, Tensor)> {
     let of = |kv: &AnyKv| match kv {
@@ -229,6 +243,16 @@ fn own(kv: &mut AnyKv) -> Result<&mut Kv> {
 }
 
 fn to_device(weights: &Weights, device: &Device) -> Result<Weights> {
+    let biases = |biases: &Biases| -> Result<Biases> {
+        Ok(Biases {
+            query: biases.query.to_device(device)?,
+            key: biases.key.to_device(device)?,
+            value: biases.value.to_device(device)?,
+        })
+    };
+    let norms = |norms: &HeadNorms| -> Result<HeadNorms> {
+        Ok(HeadNorms { query: norms.query.to_device(device)?, key: norms.key.to_device(device)? })
+    };
     let layer = |layer: &LayerWeights| -> Result<LayerWeights> {
         Ok(LayerWeights {
             attention_norm: layer.attention_norm.to_device(device)?,
@@ -240,6 +264,8 @@ fn to_device(weights: &Weights, device: &Device) -> Result<Weights> {
             gate: layer.gate.to_device(device)?,
             up: layer.up.to_device(device)?,
             down: layer.down.to_device(device)?,
+            biases: layer.biases.as_ref().map(biases).transpose()?,
+            head_norms: layer.head_norms.as_ref().map(norms).transpose()?,
         })
     };
     Ok(Weights {

@@ -11,7 +11,7 @@ use crate::lm::error::LmError;
 use crate::lm::kernels::{
     HeadShape, Isa, KvCache, LANES, Lanes, Panels, Rope, Span, attend, matmul, rms_norm, swiglu,
 };
-use crate::lm::weights::{LayerWeights, ModelConfig, Weights};
+use crate::lm::weights::{self, Biases, LayerWeights, ModelConfig, Weights};
 
 pub use adapter::Adapter;
 use adapter::{AdaptedLayer, Thin};
@@ -37,11 +37,21 @@ struct Layer {
     attention_norm: Vec<Lanes>,
     /// Query, key and value side by side: one product for three.
     qkv: Panels,
+    /// Of the three, side by side.
+    qkv_bias: Option<Vec<Lanes>>,
+    head_norms: Option<HeadNorms>,
     attention_out: Panels,
     ffn_norm: Vec<Lanes>,
     /// Gate and up side by side.
     gate_up: Panels,
     down: Panels,
+}
+
+/// One head's panels each.
+#[derive(Debug)]
+struct HeadNorms {
+    query: Vec<Lanes>,
+    key: Vec<Lanes>,
 }
 
 impl Llama {
@@ -117,8 +127,15 @@ impl Llama {
     ) -> Result<Panels, LmError> {
         let normed = rms_norm(x, &layer.base.attention_norm, self.config.rms_norm_eps);
         let mut q = self.linear(&normed, &layer.base.qkv, layer.thin(|a| &a.qkv));
+        if let Some(bias) = &layer.base.qkv_bias {
+            q.add_to_rows(bias);
+        }
         let mut k = q.split_off(self.config.query_size() / LANES);
         let v = k.split_off(k.width() / 2);
+        if let Some(norms) = &layer.base.head_norms {
+            q = rms_norm(&q, &norms.query, self.config.rms_norm_eps);
+            k = rms_norm(&k, &norms.key, self.config.rms_norm_eps);
+        }
         self.rope.apply(&mut q, &batch.positions);
         self.rope.apply(&mut k, &batch.positions);
         for (chunk, rows) in chunks.iter_mut().zip(&batch.rows) {
@@ -166,11 +183,19 @@ impl Layer {
         Ok(Self {
             attention_norm: lanes(&weights.attention_norm)?,
             qkv: panels(&[weights.query, weights.key, weights.value])?,
+            qkv_bias: weights.biases.map(side_by_side).transpose()?,
+            head_norms: weights.head_norms.map(HeadNorms::new).transpose()?,
             attention_out: panels(&[weights.attention_out])?,
             ffn_norm: lanes(&weights.ffn_norm)?,
             gate_up: panels(&[weights.gate, weights.up])?,
             down: panels(&[weights.down])?,
         })
+    }
+}
+
+impl HeadNorms {
+    fn new(weights: weights::HeadNorms) -> Result<Self, LmError> {
+        Ok(Self { query: lanes(&weights.query)?, key: lanes(&weights.key)? })
     }
 }
 
@@ -221,6 +246,10 @@ fn panels(weights: &[Tensor]) -> Result<Panels, LmError> {
     let joined = Tensor::cat(weights, 0)?;
     let (columns, rows) = joined.dims2()?;
     Ok(Panels::from_transposed(rows, columns, &joined.flatten_all()?.to_vec1::<f32>()?))
+}
+
+fn side_by_side(biases: Biases) -> Result<Vec<Lanes>, LmError> {
+    lanes(&Tensor::cat(&[biases.query, biases.key, biases.value], 0)?)
 }
 
 fn lanes(weights: &Tensor) -> Result<Vec<Lanes>, LmError> {
