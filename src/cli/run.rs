@@ -1,6 +1,5 @@
 //! `endcap plan`, `run` and `publish`: the night, whole or in parts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -144,12 +143,8 @@ async fn refresh_index(loaded: &Loaded, inputs: &Inputs, progress: &dyn Progress
 
 fn recipe(context: &Context, loaded: &Loaded) -> Recipe {
     let config = &context.config;
-    let models = BTreeMap::from([
-        (config.models.student.clone(), loaded.tools.student),
-        (config.models.encoder.clone(), loaded.encoder),
-    ]);
     Recipe {
-        models,
+        models: loaded.models.clone(),
         config: config.digest(),
         templates: vec![config.themes.mode.version(), keywords::VERSION],
     }

@@ -13,14 +13,15 @@ use serde_json::{Map, Value};
 use crate::aiqa::{TitleCase, TitlePolicy, Vocabulary};
 use crate::datasets::complete_journey::Taxonomy;
 use crate::domain::stage::{Candidate, CandidateSet, PlacementDesign};
-use crate::domain::{Digest, KeywordId, SegmentContext, SegmentId};
+use crate::domain::{KeywordId, SegmentContext, SegmentId};
 use crate::embed::Memory;
 use crate::keywords::Keywords;
-use crate::lm::{Engine, Question};
-use crate::night::{Answers, Inquiry, Progress, Workspace};
+use crate::lm::Question;
+use crate::night::{Answers, Inquiry, Progress, Student, Workspace};
 use crate::themes::{Brief, Themes};
 
 use super::exit::{Exit, UsageError};
+use super::tools::Students;
 use super::{Context, output, progress, tools};
 
 #[derive(Debug, clap::Args)]
@@ -82,22 +83,25 @@ pub(super) fn policy(context: &Context) -> anyhow::Result<TitlePolicy> {
 
 /// The model, its cache and the progress of one stage.
 struct Asker {
-    engine: Engine,
-    model: Digest,
+    students: Students,
     workspace: Workspace,
     progress: Arc<dyn Progress>,
 }
 
 impl Asker {
     fn new(context: &Context) -> anyhow::Result<Self> {
-        let (engine, model) = tools::engine(context)?;
+        let students = tools::students(context)?;
         let workspace = Workspace::new(&context.config.paths.work);
-        Ok(Self { engine, model, workspace, progress: progress::reporter() })
+        Ok(Self { students, workspace, progress: progress::reporter() })
     }
 
-    async fn ask(&self, inquiry: Inquiry<'_>) -> anyhow::Result<Vec<crate::night::Answered>> {
+    async fn ask(
+        &self,
+        student: &Student,
+        inquiry: Inquiry<'_>,
+    ) -> anyhow::Result<Vec<crate::night::Answered>> {
         self.progress.begin(inquiry.stage, "answers", inquiry.questions.len() as u64);
-        let answers = Answers { workspace: &self.workspace, engine: &self.engine, model: self.model };
+        let answers = Answers { workspace: &self.workspace, engine: &self.students.engine, student };
         let replies = answers.ask(inquiry, Arc::clone(&self.progress)).await?;
         self.progress.end(&format!("{} from the cache", replies.cached));
         let answers: Result<Vec<_>, _> = replies.answers.into_iter().collect();
@@ -124,7 +128,8 @@ async fn themes(context: &Context, placements: usize, out: &mut impl Write) -> a
         questions.extend(question);
     }
     let inquiry = Inquiry { stage: "themes", version: stage.version(), prefix: stage.prefix(), questions };
-    let mut answers = Asker::new(context)?.ask(inquiry).await?.into_iter();
+    let asker = Asker::new(context)?;
+    let mut answers = asker.ask(&asker.students.themes, inquiry).await?.into_iter();
     for (segment, asked) in contexts.iter().zip(asked) {
         let answer = if asked { answers.next() } else { None };
         let line = match answer {
@@ -178,7 +183,8 @@ async fn keywords(context: &Context, out: &mut impl Write) -> anyhow::Result<()>
         questions.extend(question);
     }
     let inquiry = Inquiry { stage: "keywords", version: stage.version(), prefix: stage.prefix(), questions };
-    let mut answers = Asker::new(context)?.ask(inquiry).await?.into_iter();
+    let asker = Asker::new(context)?;
+    let mut answers = asker.ask(&asker.students.keywords, inquiry).await?.into_iter();
     for (mut row, (set, asked)) in rows.into_iter().zip(sets) {
         let answer = if asked { answers.next() } else { None };
         let chosen = match answer {

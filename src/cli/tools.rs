@@ -1,17 +1,18 @@
 //! Loads what the verbs work with: models by their registry names, the index, AIQA's policy.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::aiqa::{TitlePolicy, Vocabulary};
-use crate::config::registry::{Kind, ModelFiles, Registry, Roots};
+use crate::config::registry::{Kind, ModelFiles, Registry, Roots, VerifiedFiles};
 use crate::domain::{Catalog, Digest, Keyword};
 use crate::embed::{Encoder, Memory};
 use crate::index::Index;
-use crate::lm::{Decoder, Engine, Model};
-use crate::night::Tools;
+use crate::lm::{Adapter, Decoder, Engine, Model};
+use crate::night::{Student, Tools};
 
 use super::Context;
 
@@ -40,14 +41,62 @@ pub fn encoder(context: &Context) -> anyhow::Result<(Arc<Encoder>, Digest)> {
     Ok((Arc::new(encoder), files.files.digest))
 }
 
-/// The language model on its own thread, and the digest of its files.
-pub fn engine(context: &Context) -> anyhow::Result<(Engine, Digest)> {
-    let files = files(context, &context.config.models.student, Kind::CausalLm)?;
-    let gguf = files.files.with_extension("gguf").context("the registry entry lists no .gguf file")?;
-    let device = context.config.device.open()?;
-    let model = Model::load(gguf, &device)?;
+/// The language model on its own thread, and who answers each stage with it.
+pub struct Students {
+    pub engine: Engine,
+    pub themes: Student,
+    pub keywords: Student,
+    /// Registry name → digest, of the base and its adapters.
+    pub digests: BTreeMap<String, Digest>,
+}
+
+/// Loads the base once, and the adapters of both stages beside it.
+pub fn students(context: &Context) -> anyhow::Result<Students> {
+    let models = &context.config.models;
+    let base = files(context, &models.student, Kind::CausalLm)?.files;
+    let model = Model::load(weights(&models.student, &base)?, &context.config.device.open()?)?;
+    let mut digests = BTreeMap::from([(models.student.clone(), base.digest)]);
+    let mut adapters = BTreeMap::new();
+    for name in [&models.themes_adapter, &models.keywords_adapter] {
+        if !name.is_empty() && !adapters.contains_key(name) {
+            let (adapter, digest) = adapter(context, name, &model)?;
+            adapters.insert(name.clone(), adapter);
+            digests.insert(name.clone(), digest);
+        }
+    }
+    let student = |name: &String| match digests.get(name) {
+        Some(adapter) => Student::adapted(base.digest, name, *adapter),
+        None => Student::base(base.digest),
+    };
+    let (themes, keywords) = (student(&models.themes_adapter), student(&models.keywords_adapter));
+    let model = model.with_adapters(adapters)?;
     let engine = Engine::start(Decoder::new(model, context.config.decoder.clone()))?;
-    Ok((engine, files.files.digest))
+    Ok(Students { engine, themes, keywords, digests })
+}
+
+/// A GGUF file, or the folder of a model in Hugging Face's layout.
+fn weights<'a>(name: &str, files: &'a VerifiedFiles) -> anyhow::Result<&'a Path> {
+    if let Some(gguf) = files.with_extension("gguf") {
+        return Ok(gguf);
+    }
+    let unlisted = files.unlisted(&["config.json", "tokenizer.json"]);
+    let unlisted = unlisted.or(files.with_extension("safetensors").is_none().then_some("*.safetensors"));
+    match unlisted {
+        Some(file) => {
+            bail!("the registry entry {name:?} lists no .gguf file, and as a Hugging Face model lacks {file}")
+        }
+        None => Ok(&files.dir),
+    }
+}
+
+fn adapter(context: &Context, name: &str, model: &Model) -> anyhow::Result<(Adapter, Digest)> {
+    let files = files(context, name, Kind::Lora)?.files;
+    if let Some(file) = files.unlisted(&Adapter::FILES) {
+        bail!("the registry entry {name:?} must pin {file}");
+    }
+    let adapter = Adapter::load(&files.dir, model.config());
+    let base = &context.config.models.student;
+    Ok((adapter.with_context(|| format!("adapter {name:?} cannot be used with {base:?}"))?, files.digest))
 }
 
 /// AIQA's title rules over this shop's words.
@@ -61,19 +110,21 @@ pub async fn index(context: &Context, encoder: &Arc<Encoder>) -> anyhow::Result<
     Ok(Index::open(&config.paths.index, Arc::clone(encoder), config.index.clone()).await?)
 }
 
-/// Everything a night needs, with the digests of both models.
+/// Everything a night needs.
 pub struct Loaded {
     pub tools: Tools,
-    pub encoder: Digest,
+    /// Registry name → digest, of every model and adapter.
+    pub models: BTreeMap<String, Digest>,
 }
 
 pub async fn load(context: &Context, catalog: &Catalog, keywords: &[Keyword]) -> anyhow::Result<Loaded> {
     let (encoder, encoder_digest) = encoder(context)?;
-    let (engine, student) = engine(context)?;
+    let Students { engine, themes, keywords: chooser, digests: mut models } = students(context)?;
+    models.insert(context.config.models.encoder.clone(), encoder_digest);
     let index = index(context, &encoder).await?;
     let policy = policy(context, catalog, keywords)?;
     Ok(Loaded {
-        tools: Tools { engine, student, encoder: Memory::new(encoder), index, policy },
-        encoder: encoder_digest,
+        tools: Tools { engine, themes, keywords: chooser, encoder: Memory::new(encoder), index, policy },
+        models,
     })
 }

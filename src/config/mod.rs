@@ -85,6 +85,10 @@ pub struct Models {
     pub registry: PathBuf,
     /// The causal language model of both stages.
     pub student: String,
+    /// What fine-tuning for stage 1 added to it; empty: nothing.
+    pub themes_adapter: String,
+    /// The same for stage 2.
+    pub keywords_adapter: String,
     /// The sentence encoder of retrieval and AIQA.
     pub encoder: String,
 }
@@ -94,6 +98,8 @@ impl Default for Models {
         Self {
             registry: "models/registry.toml".into(),
             student: "smollm2-135m-instruct".into(),
+            themes_adapter: String::new(),
+            keywords_adapter: String::new(),
             encoder: "all-minilm-l6-v2".into(),
         }
     }
@@ -144,6 +150,7 @@ impl Config {
     pub fn digest(&self) -> Digest {
         let shaping = (
             (&self.models.student, &self.models.encoder, self.device),
+            (&self.models.themes_adapter, &self.models.keywords_adapter),
             (&self.themes, &self.keywords, &self.encoder, &self.index),
             (&self.aiqa, &self.rank, &self.fuse),
             self.night.shaping(),

@@ -55,6 +55,8 @@ pub enum Kind {
     CausalLm,
     /// Turns a text into a vector.
     Encoder,
+    /// What fine-tuning added to a [`CausalLm`](Self::CausalLm), in PEFT's files.
+    Lora,
 }
 
 impl fmt::Display for Kind {
@@ -62,6 +64,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::CausalLm => "causal-lm",
             Self::Encoder => "encoder",
+            Self::Lora => "lora",
         })
     }
 }
@@ -145,6 +148,11 @@ pub struct VerifiedFiles {
 }
 
 impl VerifiedFiles {
+    /// The first of `names` that is not listed, and so not pinned.
+    pub fn unlisted<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
+        names.iter().copied().find(|name| !self.files.contains_key(*name))
+    }
+
     /// The first listed file whose name ends in `.<extension>`.
     pub fn with_extension(&self, extension: &str) -> Option<&Path> {
         self.files

@@ -52,6 +52,27 @@ impl Settings {
     }
 }
 
+/// What the requests of a job have in common.
+#[derive(Debug, Clone, Default)]
+pub struct Preamble {
+    /// The adapter that answers them; `None` is the base alone. See [`Model::with_adapters`].
+    pub adapter: Option<String>,
+    /// Read once, before each request's own prompt.
+    pub prompt: Prompt,
+}
+
+impl From<Prompt> for Preamble {
+    fn from(prompt: Prompt) -> Self {
+        Self { adapter: None, prompt }
+    }
+}
+
+impl From<&Prompt> for Preamble {
+    fn from(prompt: &Prompt) -> Self {
+        prompt.clone().into()
+    }
+}
+
 /// One answer wanted.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -117,6 +138,7 @@ pub struct Decoder {
 
 #[derive(Debug)]
 struct SharedPrefix {
+    adapter: Option<String>,
     tokens: Vec<u32>,
     kv: Kv,
 }
@@ -136,13 +158,14 @@ impl Decoder {
     /// prefix or the model. `progress` is told of each request done.
     pub fn decode(
         &mut self,
-        prefix: &Prompt,
+        preamble: impl Into<Preamble>,
         requests: &[Request],
         progress: &dyn Fn(u64),
     ) -> Result<Vec<Result<Answer, LmError>>, LmError> {
-        let prefix = self.model.tokenizer().encode(prefix)?;
+        let Preamble { adapter, prompt } = preamble.into();
+        let prefix = self.model.tokenizer().encode(&prompt)?;
         self.check_length(&prefix, 1, 0)?;
-        let prefix = self.shared(prefix)?;
+        let prefix = self.shared(adapter, prefix)?;
         let mut answers: Answers = requests.iter().map(|_| None).collect();
         let mut waiting = VecDeque::new();
         for (index, request) in requests.iter().enumerate() {
@@ -180,14 +203,16 @@ impl Decoder {
     }
 
     /// The prefix's keys and values, computed unless kept from an earlier call.
-    fn shared(&mut self, tokens: Vec<u32>) -> Result<Arc<SharedPrefix>, LmError> {
-        let kept = self.prefixes.iter().position(|prefix| prefix.tokens == tokens);
+    fn shared(&mut self, adapter: Option<String>, tokens: Vec<u32>) -> Result<Arc<SharedPrefix>, LmError> {
+        let same = |prefix: &Arc<SharedPrefix>| prefix.adapter == adapter && prefix.tokens == tokens;
+        let kept = self.prefixes.iter().position(same);
         let prefix = match kept {
             Some(at) => self.prefixes.remove(at),
             None => {
                 let mut kv = self.model.new_kv();
-                self.model.extend(&mut kv, &tokens, self.settings.prefill_rows)?;
-                Arc::new(SharedPrefix { tokens, kv })
+                let rows = self.settings.prefill_rows;
+                self.model.extend(adapter.as_deref(), &mut kv, &tokens, rows)?;
+                Arc::new(SharedPrefix { adapter, tokens, kv })
             }
         };
         self.prefixes.push(prefix.clone());
@@ -226,7 +251,7 @@ impl Decoder {
             let reserved: usize = running.iter().map(|running| running.sequence.reserved_tokens()).sum();
             let fits = held + reserved + next.reserved_tokens() <= self.settings.kv_token_budget;
             if !fits && running.is_empty() && self.prefixes.len() > 1 {
-                self.prefixes.retain(|kept| kept.tokens == prefix.tokens);
+                self.prefixes.retain(|kept| std::ptr::eq(Arc::as_ptr(kept), prefix));
                 continue;
             }
             if !fits {
@@ -263,7 +288,7 @@ impl Decoder {
                 wants_logits: *wants_logits,
             })
             .collect();
-        let logits = self.model.forward(&mut chunks)?;
+        let logits = self.model.forward(prefix.adapter.as_deref(), &mut chunks)?;
         asking.into_par_iter().zip(logits).for_each(|(sequence, logits)| sequence.advance(&logits));
         Ok(())
     }

@@ -5,9 +5,8 @@ use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
-use super::decoder::{Answer, Decoder, Request};
+use super::decoder::{Answer, Decoder, Preamble, Request};
 use super::error::LmError;
-use super::prompt::Prompt;
 use super::tokenizer::Tokenizer;
 use super::weights::ModelConfig;
 
@@ -15,7 +14,7 @@ use super::weights::ModelConfig;
 pub type Answers = Vec<Result<Answer, LmError>>;
 
 struct Job {
-    prefix: Prompt,
+    preamble: Preamble,
     requests: Vec<Request>,
     progress: Box<dyn Fn(u64) + Send>,
     reply: oneshot::Sender<Result<Answers, LmError>>,
@@ -36,7 +35,7 @@ impl Engine {
         let (jobs, queue) = mpsc::channel::<Job>();
         let serve = move || {
             for job in queue {
-                let answers = decoder.decode(&job.prefix, &job.requests, &job.progress);
+                let answers = decoder.decode(job.preamble, &job.requests, &job.progress);
                 // Whoever asked may have been cancelled; there is nobody left to tell.
                 let _ = job.reply.send(answers);
             }
@@ -56,21 +55,21 @@ impl Engine {
     /// [`Decoder::decode`] on the model's thread. `progress` is called there.
     pub async fn decode(
         &self,
-        prefix: Prompt,
+        preamble: impl Into<Preamble>,
         requests: Vec<Request>,
         progress: impl Fn(u64) + Send + 'static,
     ) -> Result<Answers, LmError> {
-        self.submit(prefix, requests, Box::new(progress))?.await.map_err(|_| LmError::EngineGone)?
+        self.submit(preamble.into(), requests, Box::new(progress))?.await.map_err(|_| LmError::EngineGone)?
     }
 
     fn submit(
         &self,
-        prefix: Prompt,
+        preamble: Preamble,
         requests: Vec<Request>,
         progress: Box<dyn Fn(u64) + Send>,
     ) -> Result<oneshot::Receiver<Result<Answers, LmError>>, LmError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { prefix, requests, progress, reply };
+        let job = Job { preamble, requests, progress, reply };
         self.jobs.send(job).map_err(|_| LmError::EngineGone)?;
         Ok(answer)
     }

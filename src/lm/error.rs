@@ -9,10 +9,14 @@ pub enum LmError {
     Open { path: PathBuf, source: std::io::Error },
     #[error("{}: not a usable GGUF model: {reason}", path.display())]
     Gguf { path: PathBuf, reason: String },
+    #[error("{}: not a usable Hugging Face model: {reason}", path.display())]
+    Folder { path: PathBuf, reason: String },
     #[error("{}: not a usable adapter: {reason}", path.display())]
     Adapter { path: PathBuf, reason: String },
     #[error("the adapter does not fit: {0}")]
     Lora(String),
+    #[error("the model has no adapter {name:?}; it has: {known}")]
+    UnknownAdapter { name: String, known: String },
     #[error("the model's shape is not supported: {0}")]
     Shape(String),
     #[error("tokenizer: {0}")]

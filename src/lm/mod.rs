@@ -6,7 +6,9 @@
 //! Prompt ─ Tokenizer ─▶ Sequence ─┘   (a pass)  (logits)  └─▶ Sampler ◀─ Constraint
 //! ```
 //!
-//! - [`Model`] loads a GGUF of the Llama architecture and runs packed, ragged batches of it, without padding.
+//! - [`Model`] loads a GGUF or a Hugging Face folder of the Llama and Qwen families and runs packed, ragged batches of it, without padding.
+//! - [`Adapter`] is what fine-tuning learnt (LoRA, in PEFT's files): merged into [`Weights`], or kept beside one base that
+//!   several adapters share, each job naming its own.
 //! - [`Decoder`] computes a shared prompt prefix once, batches continuously, and keeps to a budget of KV memory.
 //! - [`ConstraintSpec`] is a grammar (malformed output cannot be spelled) or a choice of items (KW-1).
 //! - [`Prompt`] keeps untrusted text from becoming control tokens.
@@ -33,7 +35,7 @@ mod tokenizer;
 mod weights;
 
 pub use constraint::{Choices, CompiledGrammar, ConstraintSpec};
-pub use decoder::{Answer, Decoder, Finish, Request, Settings, Usage};
+pub use decoder::{Answer, Decoder, Finish, Preamble, Request, Settings, Usage};
 pub use device::{DeviceChoice, NoCuda};
 pub use engine::{Answers, Engine};
 pub use error::LmError;
@@ -43,4 +45,4 @@ pub use prompt::{Part, Prompt};
 pub use question::{Form, Question};
 pub use sampling::Sampling;
 pub use tokenizer::Tokenizer;
-pub use weights::{LayerWeights, ModelConfig, Weights};
+pub use weights::{Biases, HeadNorms, LayerWeights, ModelConfig, Weights};

@@ -6,18 +6,28 @@
 //! Two prompts tokenised apart give the tokens of their concatenation only where no token spans the cut. End a shared
 //! prefix with a control token, or with a newline where what follows does not begin with white space.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::quantized::tokenizer::TokenizerFromGguf;
 use llguidance::toktrie::{TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv};
 use llguidance::{ParserFactory, toktrie};
+use serde_json::Value;
+use tokenizers::AddedToken;
+use tokenizers::decoders::DecoderWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::tokenizer::SplitDelimiterBehavior;
 
 use super::error::LmError;
 use super::prompt::{Part, Prompt};
 use super::weights::Gguf;
+
+/// How Llama 3 splits text before it merges: words, up to three digits, punctuation, white space.
+const LLAMA3_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// A byte-level BPE vocabulary with its control tokens.
 pub struct Tokenizer {
@@ -31,13 +41,13 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// From any byte-level BPE tokenizer; `eos` ends an answer.
     pub fn new(mut inner: tokenizers::Tokenizer, eos: u32) -> Result<Self, LmError> {
+        // Every added token is a control token, such as Qwen's `<tool_call>` too, which its own tokenizer reads in any text.
+        let added: BTreeMap<u32, AddedToken> = inner.get_added_tokens_decoder().into_iter().collect();
+        let special = added.values().map(|token| token.clone().special(true));
+        inner.add_special_tokens(special).map_err(|e| LmError::Tokenizer(e.to_string()))?;
         inner.set_encode_special_tokens(true);
-        let mut control: Vec<(String, u32)> = inner
-            .get_added_tokens_decoder()
-            .into_iter()
-            .filter(|(_, token)| token.special)
-            .map(|(id, token)| (token.content, id))
-            .collect();
+        let mut control: Vec<(String, u32)> =
+            added.into_iter().map(|(id, token)| (token.content, id)).collect();
         control.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.1.cmp(&b.1)));
         let inner = Arc::new(inner);
         let environment: TokEnv = Arc::new(GrammarVocabulary::new(inner.clone(), &control, eos)?);
@@ -54,14 +64,44 @@ impl Tokenizer {
     pub(super) fn from_gguf(gguf: &Gguf<'_>) -> Result<Self, LmError> {
         let mut inner = tokenizers::Tokenizer::from_gguf(&gguf.content)
             .map_err(|e| gguf.unusable(format!("tokenizer: {e}")))?;
-        // candle falls back to GPT-2's splitting here, which would glue a space to the front and digits together.
-        if gguf.text("tokenizer.ggml.pre")? == "smollm" {
-            let digits = Digits::new(true);
-            let bytes = ByteLevel::new(false, true, true);
-            inner.with_pre_tokenizer(Some(Sequence::new(vec![digits.into(), bytes.into()])));
+        // What candle does not know it splits as GPT-2 does, and glues a space to the front.
+        match gguf.text("tokenizer.ggml.pre")?.as_str() {
+            "qwen2" => {}
+            "smollm" => {
+                let digits = Digits::new(true);
+                let bytes = ByteLevel::new(false, true, true);
+                inner.with_pre_tokenizer(Some(Sequence::new(vec![digits.into(), bytes.into()])));
+            }
+            "llama-bpe" => {
+                let pattern = SplitPattern::Regex(LLAMA3_WORDS.into());
+                let words = Split::new(pattern, SplitDelimiterBehavior::Isolated, false)
+                    .map_err(|e| gguf.unusable(e.to_string()))?;
+                let bytes = ByteLevel::new(false, true, false);
+                inner.with_pre_tokenizer(Some(Sequence::new(vec![words.into(), bytes.into()])));
+            }
+            "gpt-2" | "default" => {
+                inner.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
+            }
+            other => return Err(gguf.unusable(format!("tokenizer.ggml.pre {other:?} is not supported"))),
         }
         let eos = gguf.count("tokenizer.ggml.eos_token_id")?;
         Self::new(inner, u32::try_from(eos).map_err(|e| gguf.unusable(e.to_string()))?)
+    }
+
+    /// Of a Hugging Face folder: `tokenizer.json`, and the end of an answer as `tokenizer_config.json`,
+    /// `generation_config.json` or `config.json` names it, the first that does.
+    pub(super) fn from_folder(dir: &Path) -> Result<Self, LmError> {
+        let path = dir.join("tokenizer.json");
+        let unusable = |reason: String| LmError::Folder { path: path.clone(), reason };
+        let mut inner = tokenizers::Tokenizer::from_file(&path).map_err(|e| unusable(e.to_string()))?;
+        if !matches!(inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_))) {
+            return Err(unusable("only byte-level BPE tokenizers are supported".into()));
+        }
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|e| unusable(e.to_string()))?;
+        let eos = end_of_answer(dir, &inner)?;
+        let eos = eos.ok_or_else(|| unusable("no config beside it names an eos_token".into()))?;
+        Self::new(inner, eos)
     }
 
     /// Tokens, all of them control tokens only where trusted text says so.
@@ -115,6 +155,27 @@ impl Tokenizer {
         let found = self.control.iter().filter_map(|(control, id)| Some((text.find(control)?, control, id)));
         found.min_by_key(|(at, ..)| *at).map(|(at, control, id)| (at, control.as_str(), *id))
     }
+}
+
+fn end_of_answer(dir: &Path, inner: &tokenizers::Tokenizer) -> Result<Option<u32>, LmError> {
+    for (file, key) in [
+        ("tokenizer_config.json", "eos_token"),
+        ("generation_config.json", "eos_token_id"),
+        ("config.json", "eos_token_id"),
+    ] {
+        let path = dir.join(file);
+        let Ok(text) = std::fs::read(&path) else { continue };
+        let config: Value = serde_json::from_slice(&text)
+            .map_err(|error| LmError::Folder { path, reason: error.to_string() })?;
+        // A text, a token with its `content`, an id, or several ids of which the first is the usual one.
+        let value = &config[key];
+        let content = value.as_str().or_else(|| value["content"].as_str());
+        let id = value.as_u64().or_else(|| value[0].as_u64()).and_then(|id| u32::try_from(id).ok());
+        if let Some(id) = content.and_then(|text| inner.token_to_id(text)).or(id) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 impl std::fmt::Debug for Tokenizer {

@@ -1,5 +1,5 @@
 //! Asks the model, but never twice: an answer is kept under the digest of the exact bytes it depends on (stage, template
-//! version, model, prefix, prompt, grammar, sampling, seed). Decoding does not depend on the rest of the batch (DET-1), so
+//! version, model, adapter, prefix, prompt, grammar, sampling, seed). Decoding does not depend on the rest of the batch (DET-1), so
 //! an answer from the cache is the answer that would be computed.
 
 use std::sync::Arc;
@@ -8,10 +8,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Digest;
 use crate::domain::digest::DigestBuilder;
-use crate::lm::{Engine, Finish, LmError, Prompt, Question, Usage};
+use crate::lm::{Engine, Finish, LmError, Preamble, Prompt, Question, Usage};
 
 use super::progress::Progress;
 use super::workspace::{WorkError, Workspace};
+
+/// Who answers a stage: the base in the engine, alone or with an adapter of the stage's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Student {
+    /// By its name in the engine.
+    pub adapter: Option<String>,
+    /// Of the base's files, and of the adapter's where there is one.
+    pub digest: Digest,
+}
+
+impl Student {
+    pub fn base(digest: Digest) -> Self {
+        Self { adapter: None, digest }
+    }
+
+    pub fn adapted(base: Digest, adapter: &str, digest: Digest) -> Self {
+        let mut both = DigestBuilder::default();
+        both.part(base.as_bytes()).part(digest.as_bytes());
+        Self { adapter: Some(adapter.into()), digest: both.finish() }
+    }
+}
 
 /// What was asked of which stage.
 pub struct Inquiry<'a> {
@@ -53,8 +74,7 @@ pub struct Replies {
 pub struct Answers<'a> {
     pub workspace: &'a Workspace,
     pub engine: &'a Engine,
-    /// Digest of the model's weights.
-    pub model: Digest,
+    pub student: &'a Student,
 }
 
 impl Answers<'_> {
@@ -90,10 +110,8 @@ impl Answers<'_> {
         }
         let mut usage = Usage::default();
         if !requests.is_empty() {
-            let replies = self
-                .engine
-                .decode(inquiry.prefix.clone(), requests, move |done| progress.advance(done))
-                .await?;
+            let preamble = Preamble { adapter: self.student.adapter.clone(), prompt: inquiry.prefix.clone() };
+            let replies = self.engine.decode(preamble, requests, move |done| progress.advance(done)).await?;
             for ((at, path), reply) in asked.into_iter().zip(replies) {
                 let answered = settle(reply, inquiry.questions[at].max_tokens);
                 if let Ok(answered) = &answered {
@@ -109,7 +127,8 @@ impl Answers<'_> {
 
     fn key(&self, inquiry: &Inquiry, question: &Question) -> Digest {
         let mut key = DigestBuilder::default();
-        key.part(inquiry.stage.as_bytes()).part(inquiry.version.as_bytes()).part(self.model.as_bytes());
+        key.part(inquiry.stage.as_bytes()).part(inquiry.version.as_bytes());
+        key.part(self.student.digest.as_bytes());
         key.part(format!("{:?}", inquiry.prefix).as_bytes());
         question.digest_into(&mut key);
         key.finish()

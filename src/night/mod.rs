@@ -29,7 +29,7 @@ use chrono::{DateTime, Utc};
 use crate::aiqa::TitlePolicy;
 use crate::domain::manifest::{ManifestProduct, StorefrontManifest};
 use crate::domain::stage::FusedPage;
-use crate::domain::{Digest, SegmentContext, SegmentId};
+use crate::domain::{SegmentContext, SegmentId};
 use crate::embed::Memory;
 use crate::fuse::{self, FuseError, Fuser, Shop, Stamp};
 use crate::index::Index;
@@ -38,7 +38,7 @@ use crate::lm::Engine;
 use crate::publish::{self, PublishError, PublishPlan, Store, StoreError};
 use crate::{keywords, themes};
 
-pub use answers::{Answered, Answers, AskError, Inquiry};
+pub use answers::{Answered, Answers, AskError, Inquiry, Student};
 pub use inputs::{Inputs, Shelf, load_shelf};
 pub use plan::{Plan, Recipe, Shard};
 pub use progress::Progress;
@@ -76,8 +76,10 @@ pub enum NightError {
 /// The models and the index, loaded once.
 pub struct Tools {
     pub engine: Engine,
-    /// Digest of the language model's weights.
-    pub student: Digest,
+    /// Stage 1's.
+    pub themes: Student,
+    /// Stage 2's; both share the base in the engine.
+    pub keywords: Student,
     pub encoder: Memory,
     pub index: Index,
     pub policy: TitlePolicy,

@@ -31,7 +31,7 @@ pub struct Plan {
 
 /// Everything besides the inputs that a run is made of.
 pub struct Recipe {
-    /// Model name → digest of its weights.
+    /// Name of a model or adapter → digest of its files.
     pub models: BTreeMap<String, Digest>,
     pub config: Digest,
     /// Versions of the prompt templates.

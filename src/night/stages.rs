@@ -26,7 +26,7 @@ use crate::lm::Usage;
 use crate::themes::{Brief, Themes, ThemesError};
 
 use super::Night;
-use super::answers::{Answers, AskError, Inquiry, Replies};
+use super::answers::{Answers, AskError, Inquiry, Replies, Student};
 use super::progress::Progress;
 use super::workspace::WorkError;
 
@@ -124,9 +124,8 @@ impl<'a> GroupRun<'a> {
         self.record.seconds.insert(stage.into(), watch.seconds());
     }
 
-    fn answers(&self) -> Answers<'a> {
-        let tools = self.night.tools;
-        Answers { workspace: self.night.workspace, engine: &tools.engine, model: tools.student }
+    fn answers(&self, student: &'a Student) -> Answers<'a> {
+        Answers { workspace: self.night.workspace, engine: &self.night.tools.engine, student }
     }
 
     fn progress(&self) -> Arc<dyn Progress> {
@@ -156,7 +155,7 @@ impl<'a> GroupRun<'a> {
         night.progress.begin("themes", "pages", questions.len() as u64);
         let inquiry =
             Inquiry { stage: "themes", version: themes.version(), prefix: themes.prefix(), questions };
-        let replies = self.answers().ask(inquiry, self.progress()).await?;
+        let replies = self.answers(&night.tools.themes).ask(inquiry, self.progress()).await?;
         self.record.themes.add(&replies);
         night.progress.end(&cached(&replies));
         for (context, answer) in asking.into_iter().zip(replies.answers) {
@@ -228,7 +227,7 @@ impl<'a> GroupRun<'a> {
         night.progress.begin("keywords", "placements", questions.len() as u64);
         let inquiry =
             Inquiry { stage: "keywords", version: keywords.version(), prefix: keywords.prefix(), questions };
-        let replies = self.answers().ask(inquiry, self.progress()).await?;
+        let replies = self.answers(&night.tools.keywords).ask(inquiry, self.progress()).await?;
         self.record.keywords.add(&replies);
         night.progress.end(&cached(&replies));
         let mut chosen = Vec::new();

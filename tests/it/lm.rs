@@ -1,5 +1,7 @@
 //! The batch decoder through its public doors.
 
+mod adapters;
+mod families;
 mod reference;
 mod tiny;
 

@@ -1,32 +1,41 @@
 //! Normalisation, rotary positions, the gated activation, and the exponential under it.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::matmul::Panels;
 use super::wide::{Isa, LANES, Lanes};
 
-/// Root-mean-square normalisation (Zhang and Sennrich, arXiv 1910.07467), row by row. `weight` holds a panel of 32 a step.
+/// Root-mean-square normalisation (Zhang and Sennrich, arXiv 1910.07467) of every run of `weight.len()` panels of 32 in
+/// each row: of the whole row, or of each head in it.
 pub fn rms_norm(x: &Panels, weight: &[Lanes], eps: f32) -> Panels {
-    let mut squares = vec![[0.0f32; LANES]; x.rows()];
-    for panel in 0..x.width() {
-        for (sum, lanes) in squares.iter_mut().zip(x.panel(panel)) {
-            for (sum, x) in sum.iter_mut().zip(lanes) {
-                *sum += x * x;
-            }
-        }
-    }
-    let count = (x.width() * LANES) as f32;
-    let scales: Vec<f32> =
-        squares.iter().map(|lanes| 1.0 / (lanes.iter().sum::<f32>() / count + eps).sqrt()).collect();
+    let runs = (0..x.width()).step_by(weight.len());
+    let scales: Vec<Vec<f32>> = runs.map(|first| rms_scales(x, first..first + weight.len(), eps)).collect();
     let mut out = x.clone();
-    for (lanes, weight) in out.panels_mut().zip(weight) {
-        for (lanes, scale) in lanes.iter_mut().zip(&scales) {
+    for (panel, lanes) in out.panels_mut().enumerate() {
+        let (scales, weight) = (&scales[panel / weight.len()], &weight[panel % weight.len()]);
+        for (lanes, scale) in lanes.iter_mut().zip(scales) {
             for (x, weight) in lanes.iter_mut().zip(weight) {
                 *x *= scale * weight;
             }
         }
     }
     out
+}
+
+/// What each row's numbers in `panels` are to be multiplied by.
+fn rms_scales(x: &Panels, panels: Range<usize>, eps: f32) -> Vec<f32> {
+    let count = (panels.len() * LANES) as f32;
+    let mut squares = vec![[0.0f32; LANES]; x.rows()];
+    for panel in panels {
+        for (sum, lanes) in squares.iter_mut().zip(x.panel(panel)) {
+            for (sum, x) in sum.iter_mut().zip(lanes) {
+                *sum += x * x;
+            }
+        }
+    }
+    squares.iter().map(|lanes| 1.0 / (lanes.iter().sum::<f32>() / count + eps).sqrt()).collect()
 }
 
 /// Rotary position embedding (Su et al., arXiv 2104.09864) over neighbouring pairs `(2i, 2i + 1)`, the order in which a

@@ -89,6 +89,15 @@ impl Panels {
         }
     }
 
+    /// Adds `bias`, a panel of 32 a step, to every row.
+    pub fn add_to_rows(&mut self, bias: &[Lanes]) {
+        for (rows, bias) in self.panels_mut().zip(bias) {
+            for (sum, x) in rows.iter_mut().flat_map(|row| row.iter_mut().zip(bias)) {
+                *sum += x;
+            }
+        }
+    }
+
     /// Splits off the panels from `panel` on.
     pub fn split_off(&mut self, panel: usize) -> Self {
         Self { rows: self.rows, data: self.data.split_off(panel * self.rows) }

@@ -6,6 +6,7 @@ mod cpu;
 mod tensors;
 
 use super::error::LmError;
+use super::lora::Adapter;
 use super::weights::{ModelConfig, Weights};
 
 /// New tokens of one sequence.
@@ -44,6 +45,13 @@ pub enum Llama {
     Tensors(tensors::Llama),
 }
 
+/// An adapter laid out for a [`Llama`].
+#[derive(Debug)]
+pub enum Adapted {
+    Cpu(cpu::Adapter),
+    Tensors(tensors::Adapter),
+}
+
 impl Llama {
     /// On kernels for the CPU.
     pub fn on_cpu(weights: Weights) -> Result<Self, LmError> {
@@ -69,11 +77,30 @@ impl Llama {
         }
     }
 
-    /// Runs all chunks in one pass. Gives the logits of those that want them, in order, each as long as the vocabulary.
-    pub fn forward(&self, chunks: &mut [Chunk<'_>]) -> Result<Vec<Vec<f32>>, LmError> {
+    /// Lays `adapter` out beside the weights. Refused where it does not fit them.
+    pub fn adapt(&self, adapter: &Adapter) -> Result<Adapted, LmError> {
+        adapter.check(self.config())?;
         match self {
-            Self::Cpu(model) => model.forward(chunks),
-            Self::Tensors(model) => Ok(model.forward(chunks)?),
+            Self::Cpu(model) => Ok(Adapted::Cpu(cpu::Adapter::new(adapter, model.config())?)),
+            Self::Tensors(model) => Ok(Adapted::Tensors(model.adapt(adapter)?)),
+        }
+    }
+
+    /// Runs all chunks in one pass, all with `adapter`. Gives the logits of those that want them, in order, each as long as
+    /// the vocabulary.
+    pub fn forward(
+        &self,
+        chunks: &mut [Chunk<'_>],
+        adapter: Option<&Adapted>,
+    ) -> Result<Vec<Vec<f32>>, LmError> {
+        match (self, adapter) {
+            (Self::Cpu(model), None) => model.forward(chunks, None),
+            (Self::Cpu(model), Some(Adapted::Cpu(adapter))) => model.forward(chunks, Some(adapter)),
+            (Self::Tensors(model), None) => Ok(model.forward(chunks, None)?),
+            (Self::Tensors(model), Some(Adapted::Tensors(adapter))) => {
+                Ok(model.forward(chunks, Some(adapter))?)
+            }
+            _ => Err(LmError::Shape("an adapter of another kind of model".into())),
         }
     }
 }

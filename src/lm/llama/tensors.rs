@@ -2,12 +2,15 @@
 //!
 //! Linear layers take the whole batch; attention goes sequence by sequence.
 
+use std::collections::BTreeMap;
+
 use candle_core::{D, DType, Device, IndexOp, Result, Tensor};
 use candle_nn::ops::{rms_norm, silu, softmax_last_dim};
 use candle_nn::rotary_emb::rope_i;
 
 use super::{Chunk, Kv as AnyKv, positions};
-use crate::lm::weights::{LayerWeights, ModelConfig, Weights};
+use crate::lm::lora::{Adapter as Lora, LoraPair, Target};
+use crate::lm::weights::{Biases, HeadNorms, LayerWeights, ModelConfig, Weights};
 
 #[derive(Debug)]
 pub struct Llama {
@@ -17,6 +20,29 @@ pub struct Llama {
     cos: Tensor,
     sin: Tensor,
     weights: Weights,
+}
+
+/// Pairs of every layer on the device; the scale is part of `b`.
+#[derive(Debug)]
+pub struct Adapter {
+    layers: Vec<BTreeMap<Target, LoraPair>>,
+}
+
+/// A layer with what the adapter in use adds to it.
+struct LayerView<'a> {
+    index: usize,
+    base: &'a LayerWeights,
+    adapted: Option<&'a BTreeMap<Target, LoraPair>>,
+}
+
+impl LayerView<'_> {
+    fn linear(&self, x: &Tensor, target: Target) -> Result<Tensor> {
+        let y = linear(x, target.weight(self.base))?;
+        match self.adapted.and_then(|pairs| pairs.get(&target)) {
+            Some(pair) => y + linear(&linear(x, &pair.a)?, &pair.b)?,
+            None => Ok(y),
+        }
+    }
 }
 
 /// Keys and values a layer, each `[kv_heads, tokens, head_dim]`.
@@ -68,13 +94,28 @@ impl Llama {
         Kv::default()
     }
 
-    pub fn forward(&self, chunks: &mut [Chunk<'_>]) -> Result<Vec<Vec<f32>>> {
+    /// `adapter` must fit.
+    pub fn adapt(&self, adapter: &Lora) -> Result<Adapter> {
+        let scale = f64::from(adapter.config.scale());
+        let pair = |pair: &LoraPair| -> Result<LoraPair> {
+            let b = (&pair.b * scale)?;
+            Ok(LoraPair { a: pair.a.to_device(&self.device)?, b: b.to_device(&self.device)? })
+        };
+        let layer = |pairs: &BTreeMap<Target, LoraPair>| -> Result<BTreeMap<Target, LoraPair>> {
+            pairs.iter().map(|(target, thin)| Ok((*target, pair(thin)?))).collect()
+        };
+        Ok(Adapter { layers: adapter.layers.iter().map(layer).collect::<Result<_>>()? })
+    }
+
+    pub fn forward(&self, chunks: &mut [Chunk<'_>], adapter: Option<&Adapter>) -> Result<Vec<Vec<f32>>> {
         let tokens: Vec<u32> = chunks.iter().flat_map(|chunk| chunk.tokens).copied().collect();
         let tokens = Tensor::new(tokens, &self.device)?;
         let mut x = self.weights.embedding.index_select(&tokens, 0)?;
-        for (index, layer) in self.weights.layers.iter().enumerate() {
-            x = (&x + self.attention(index, layer, &x, chunks)?)?;
-            x = (&x + self.feed_forward(layer, &x)?)?;
+        for (index, base) in self.weights.layers.iter().enumerate() {
+            let adapted = adapter.and_then(|adapter| adapter.layers.get(index));
+            let layer = LayerView { index, base, adapted };
+            x = (&x + self.attention(&layer, &x, chunks)?)?;
+            x = (&x + self.feed_forward(&layer, &x)?)?;
         }
         for chunk in chunks.iter_mut() {
             own(chunk.kv)?.tokens += chunk.tokens.len();
@@ -82,36 +123,38 @@ impl Llama {
         self.logits(&x, chunks)
     }
 
-    fn attention(
-        &self,
-        index: usize,
-        layer: &LayerWeights,
-        x: &Tensor,
-        chunks: &mut [Chunk<'_>],
-    ) -> Result<Tensor> {
-        let x = rms_norm(x, &layer.attention_norm, self.config.rms_norm_eps)?;
-        let q = linear(&x, &layer.query)?;
-        let k = linear(&x, &layer.key)?;
-        let v = linear(&x, &layer.value)?;
+    fn attention(&self, layer: &LayerView<'_>, x: &Tensor, chunks: &mut [Chunk<'_>]) -> Result<Tensor> {
+        let x = rms_norm(x, &layer.base.attention_norm, self.config.rms_norm_eps)?;
+        let q = layer.linear(&x, Target::Query)?;
+        let k = layer.linear(&x, Target::Key)?;
+        let v = layer.linear(&x, Target::Value)?;
+        let (q, k, v) = biased(layer.base, q, k, v)?;
         let mut attended = Vec::new();
         let mut first = 0;
         for chunk in chunks.iter_mut().filter(|chunk| !chunk.tokens.is_empty()) {
             let count = chunk.tokens.len();
             let at = positions(chunk).start;
             let rows = |x: &Tensor| x.narrow(0, first, count);
-            let q = self.turned(&self.heads(&rows(&q)?)?, at)?;
-            let k = self.turned(&self.heads(&rows(&k)?)?, at)?;
-            own(chunk.kv)?.append(index, k, self.heads(&rows(&v)?)?)?;
-            attended.push(self.attend(index, &q, chunk)?);
+            let (q, k) = self.normed(layer.base, self.heads(&rows(&q)?)?, self.heads(&rows(&k)?)?)?;
+            let (q, k) = (self.turned(&q, at)?, self.turned(&k, at)?);
+            own(chunk.kv)?.append(layer.index, k, self.heads(&rows(&v)?)?)?;
+            attended.push(self.attend(layer.index, &q, chunk)?);
             first += count;
         }
-        linear(&Tensor::cat(&attended, 0)?, &layer.attention_out)
+        layer.linear(&Tensor::cat(&attended, 0)?, Target::Output)
     }
 
     /// `[rows, heads * head_dim]` as `[heads, rows, head_dim]`.
     fn heads(&self, x: &Tensor) -> Result<Tensor> {
         let rows = x.dim(0)?;
         x.reshape((rows, (), self.config.head_dim))?.transpose(0, 1)?.contiguous()
+    }
+
+    /// Queries and keys of `[heads, rows, head_dim]`, normalised head by head where the model does so.
+    fn normed(&self, layer: &LayerWeights, q: Tensor, k: Tensor) -> Result<(Tensor, Tensor)> {
+        let Some(norms) = &layer.head_norms else { return Ok((q, k)) };
+        let eps = self.config.rms_norm_eps;
+        Ok((rms_norm(&q, &norms.query, eps)?, rms_norm(&k, &norms.key, eps)?))
     }
 
     fn turned(&self, x: &Tensor, first_position: usize) -> Result<Tensor> {
@@ -143,10 +186,10 @@ impl Llama {
         Tensor::from_iter(mask, &self.device)?.reshape((1, rows, keys))
     }
 
-    fn feed_forward(&self, layer: &LayerWeights, x: &Tensor) -> Result<Tensor> {
-        let x = rms_norm(x, &layer.ffn_norm, self.config.rms_norm_eps)?;
-        let gated = (silu(&linear(&x, &layer.gate)?)? * linear(&x, &layer.up)?)?;
-        linear(&gated, &layer.down)
+    fn feed_forward(&self, layer: &LayerView<'_>, x: &Tensor) -> Result<Tensor> {
+        let x = rms_norm(x, &layer.base.ffn_norm, self.config.rms_norm_eps)?;
+        let gated = (silu(&layer.linear(&x, Target::Gate)?)? * layer.linear(&x, Target::Up)?)?;
+        layer.linear(&gated, Target::Down)
     }
 
     fn logits(&self, x: &Tensor, chunks: &[Chunk<'_>]) -> Result<Vec<Vec<f32>>> {
@@ -169,6 +212,12 @@ impl Llama {
 
 fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.matmul(&weight.t()?)
+}
+
+fn biased(layer: &LayerWeights, q: Tensor, k: Tensor, v: Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+    let Some(biases) = &layer.biases else { return Ok((q, k, v)) };
+    let q = q.broadcast_add(&biases.query)?;
+    Ok((q, k.broadcast_add(&biases.key)?, v.broadcast_add(&biases.value)?))
 }
 
 /// The prefix's keys and values followed by the sequence's own.
@@ -194,6 +243,16 @@ fn own(kv: &mut AnyKv) -> Result<&mut Kv> {
 }
 
 fn to_device(weights: &Weights, device: &Device) -> Result<Weights> {
+    let biases = |biases: &Biases| -> Result<Biases> {
+        Ok(Biases {
+            query: biases.query.to_device(device)?,
+            key: biases.key.to_device(device)?,
+            value: biases.value.to_device(device)?,
+        })
+    };
+    let norms = |norms: &HeadNorms| -> Result<HeadNorms> {
+        Ok(HeadNorms { query: norms.query.to_device(device)?, key: norms.key.to_device(device)? })
+    };
     let layer = |layer: &LayerWeights| -> Result<LayerWeights> {
         Ok(LayerWeights {
             attention_norm: layer.attention_norm.to_device(device)?,
@@ -205,6 +264,8 @@ fn to_device(weights: &Weights, device: &Device) -> Result<Weights> {
             gate: layer.gate.to_device(device)?,
             up: layer.up.to_device(device)?,
             down: layer.down.to_device(device)?,
+            biases: layer.biases.as_ref().map(biases).transpose()?,
+            head_norms: layer.head_norms.as_ref().map(norms).transpose()?,
         })
     };
     Ok(Weights {

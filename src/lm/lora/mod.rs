@@ -136,6 +136,9 @@ pub struct Adapter {
 }
 
 impl Adapter {
+    /// The files of a folder in PEFT's layout.
+    pub const FILES: [&str; 2] = [peft::CONFIG, peft::TENSORS];
+
     /// Reads a folder in PEFT's layout and checks that it fits `model`.
     pub fn load(dir: &Path, model: &ModelConfig) -> Result<Self, LmError> {
         peft::load(dir, model)

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -15,28 +14,33 @@ use serde_json::{Map, Value};
 use super::{Adapter, LoraConfig, LoraPair, Target};
 use crate::lm::error::LmError;
 use crate::lm::rotary;
-use crate::lm::weights::ModelConfig;
+use crate::lm::weights::{ModelConfig, to_f32};
 
-const CONFIG: &str = "adapter_config.json";
-const TENSORS: &str = "adapter_model.safetensors";
+pub const CONFIG: &str = "adapter_config.json";
+pub const TENSORS: &str = "adapter_model.safetensors";
 
 /// Settings that may be present but must be off (absent, null, false or empty): each would change what is computed.
 const UNSUPPORTED: &[&str] = &[
     "alora_invocation_tokens",
     "alpha_pattern",
+    "arrow_config",
     "exclude_modules",
     "fan_in_fan_out",
+    "kasa_config",
     "layer_replication",
     "layers_pattern",
     "layers_to_transform",
     "lora_bias",
     "megatron_config",
     "modules_to_save",
+    "monteclora_config",
     "rank_pattern",
     "target_parameters",
     "trainable_token_indices",
+    "use_bdlora",
     "use_dora",
     "use_qalora",
+    "velora_config",
 ];
 
 /// Ways to begin training that leave the base's weights alone; the others are told apart from them by name.
@@ -248,10 +252,7 @@ fn tensor(source: &Source, file: &SafeTensors<'_>, name: &str) -> Result<Tensor,
     if view.shape().len() != 2 {
         return Err(source.error(format!("{name} is {:?}, not a matrix", view.shape())));
     }
-    if ![safetensors::Dtype::F32, safetensors::Dtype::F16, safetensors::Dtype::BF16].contains(&view.dtype()) {
-        return Err(source.error(format!("{name} is {:?}, not f32, f16 or bf16", view.dtype())));
-    }
-    Ok(view.load(&Device::Cpu)?.to_dtype(DType::F32)?)
+    to_f32(&view).map_err(|problem| source.error(format!("{name}: {problem}")))
 }
 
 fn key(layer: usize, target: Target, half: char) -> String {
