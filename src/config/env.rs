@@ -7,6 +7,8 @@
 //! | `ENDCAP_LOG` | log filter, as `tracing` reads it (`info`, `endcap=debug`) |
 //! | `ENDCAP_NOW` | RFC 3339 time used in place of the clock, to reproduce a night |
 //! | `ENDCAP_SITE_PACKAGES` | Python `site-packages` that carry models and data; over the project's `.venv` |
+//! | `ENDCAP_TEACHER_KEY` | key of the teacher's endpoint, sent as `Authorization: Bearer`; never logged |
+//! | `ENDCAP_TEACHER_URL` | base of an OpenAI-compatible endpoint, such as `https://host/v1` |
 //! | `HF_HOME` | Hugging Face cache, for registry entries of that kind |
 //!
 //! The AWS SDK reads its own (`AWS_REGION`, `AWS_ENDPOINT_URL_S3`, credentials …).
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use super::ConfigError;
+use crate::distill::client::Key;
 use crate::lm::DeviceChoice;
 
 /// The environment, read once at start.
@@ -27,6 +30,8 @@ pub struct Variables {
     hf_home: Option<PathBuf>,
     device: Option<String>,
     now: Option<String>,
+    teacher_url: Option<String>,
+    teacher_key: Option<Key>,
 }
 
 impl Variables {
@@ -39,6 +44,8 @@ impl Variables {
             hf_home: text("HF_HOME").map(PathBuf::from),
             device: text("ENDCAP_DEVICE"),
             now: text("ENDCAP_NOW"),
+            teacher_url: text("ENDCAP_TEACHER_URL"),
+            teacher_key: text("ENDCAP_TEACHER_KEY").map(Key::new),
         }
     }
 
@@ -76,6 +83,15 @@ impl Variables {
             .collect();
         found.sort();
         found
+    }
+
+    /// Base of the teacher's endpoint.
+    pub fn teacher_url(&self) -> Option<&str> {
+        self.teacher_url.as_deref()
+    }
+
+    pub fn teacher_key(&self) -> Option<Key> {
+        self.teacher_key.clone()
     }
 
     pub fn hf_home(&self) -> Option<&Path> {

@@ -47,6 +47,7 @@ pub(super) fn render(set: &TrainingSet, files: &[(&str, usize, Digest)]) -> Stri
     let _ = write!(text, "\n## Gate\n\nJudged by {}.\n", set.judge);
     tally(&mut text, "Pages", &set.themes_tally);
     tally(&mut text, "Choices", &set.keywords_tally);
+    text.truncate(text.trim_end().len());
     text.push_str(LIMITS);
     text
 }
@@ -76,16 +77,19 @@ fn tally(text: &mut String, what: &str, tally: &Tally) {
 }
 
 const LIMITS: &str = "
+
 ## Licence
 
-The teacher's answers; ours to use and commit. The contexts are derived from the Complete Journey data (2017), which is
-made available for education and exploration; no transaction of it is in here.
+The teacher's recorded answers; ours to use and commit. Contexts of the Complete Journey (2017) are derived from data made
+available for education and exploration; no transaction of it is in here.
 
 ## Limits
 
-- One shop, one year, one country; no context is of December to February, so the students have not seen that season.
+- One shop, and only the dates above: what is bought, and said, at other times of the year is not in here.
 - The teacher is one language model. Nobody clicked or bought: a grade is its opinion.
 - Where choices were answered through `endcap distill send`, a chosen keyword counts as grade 2 and any other as 0;
   recorded choices have all three grades.
-- Demographics stand in the contexts, where the data has them, and in no answer (QA-2 holds for what is published).
+- Repaired pages are not the teacher's to the letter: a concept it named in two placements stands in one.
+- Contexts hold demographics where the data has them. No title or concept gives them away (QA-2); personas and intents,
+  which are never published, are not judged for that.
 ";

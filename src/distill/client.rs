@@ -432,3 +432,43 @@ impl Budget {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).spent
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distill::requests::Request;
+
+    #[test]
+    fn waits_are_drawn_below_a_doubling_bound_and_honour_retry_after() {
+        let settings = Settings { base_delay_ms: 100, max_delay_ms: 5_000, ..Settings::default() };
+        let client = Client::new("https://host/v1/", None, &settings).expect("a client");
+        assert_eq!(client.url.as_str(), "https://host/v1/chat/completions");
+        let mut drawn = std::collections::BTreeSet::new();
+        for id in 0..20 {
+            let request = Request::new(format!("themes/{id}"), Vec::new(), &settings, true);
+            let delay = |lost, after: Option<u64>| {
+                client
+                    .delay(&request, &Tries { lost, broken: 0 }, after.map(Duration::from_millis))
+                    .as_millis()
+            };
+            assert!(delay(1, None) <= 100 && delay(3, None) <= 400 && delay(60, None) <= 5_000);
+            assert!((1_500..=5_000).contains(&delay(1, Some(1_500))));
+            assert_eq!(delay(1, Some(60_000)), 5_000);
+            assert_eq!(delay(2, None), delay(2, None), "a draw repeats");
+            drawn.insert(delay(3, None));
+        }
+        assert!(drawn.len() > 10, "requests do not wait in step: {drawn:?}");
+    }
+
+    #[test]
+    fn retry_after_is_read_in_seconds() {
+        let read = |text: &'static str| {
+            retry_after(&HeaderMap::from_iter([(
+                RETRY_AFTER,
+                reqwest::header::HeaderValue::from_static(text),
+            )]))
+        };
+        assert_eq!(read("2"), Some(Duration::from_secs(2)));
+        assert_eq!([read("-1"), read("NaN"), read("Wed, 21 Oct 2015 07:28:00 GMT")], [None; 3]);
+    }
+}

@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rank", &["domain"]),
     ("fuse", &["domain"]),
     ("publish", &["domain"]),
+    ("distill", &["domain", "themes", "keywords", "aiqa"]),
     (
         "night",
         &[
@@ -32,14 +33,14 @@ const ROOMS: &[(&str, &[&str])] = &[
         "config",
         &[
             "domain", "lm", "embed", "index", "ingest", "themes", "keywords", "aiqa", "rank", "fuse",
-            "publish", "night",
+            "publish", "night", "distill",
         ],
     ),
     (
         "cli",
         &[
             "domain", "lm", "embed", "index", "ingest", "datasets", "themes", "keywords", "aiqa", "rank",
-            "fuse", "publish", "night", "config",
+            "fuse", "publish", "night", "config", "distill",
         ],
     ),
     ("main", &["cli"]),
@@ -50,7 +51,8 @@ const SEAMS: &[(&str, &[&str], &str)] = &[
     (r"\bcandle_(core|nn|transformers)\b", &["lm", "embed"], "tensors stay with the models"),
     (r"\blancedb\b", &["index"], "retrieval has one door"),
     (r"\baws_(sdk_s3|config|smithy_\w+)\b", &["publish"], "publishing has one door"),
-    (r"\b(object_store|parquet)\b\s*::", &["ingest", "datasets"], "inputs are parsed at the door"),
+    (r"\b(object_store|parquet)\b\s*::", &["ingest", "datasets", "distill"], "inputs are parsed at the door"),
+    (r"\breqwest\s*::", &["distill"], "one client speaks to the teacher"),
     (r"\bdatafusion\s*::", &["datasets"], "SQL prepares data and serves nothing at night"),
     (r"\baxum\s*::", &["cli"], "the demonstration server is a verb"),
     (r"\banyhow\s*(::|!)", &["cli", "main"], "rooms have typed errors"),

@@ -8,6 +8,7 @@ mod aiqa;
 mod architecture;
 mod browser;
 mod cli;
+mod distill;
 mod docs;
 mod embed;
 mod fuse;
