@@ -29,6 +29,7 @@ pub mod config;
 pub mod datasets;
 pub mod domain;
 pub mod embed;
+pub mod eval;
 pub mod fuse;
 pub mod index;
 pub mod ingest;

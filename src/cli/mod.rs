@@ -1,5 +1,6 @@
 //! The command line: one file a verb. The only room that prints, and that uses `anyhow`.
 
+mod eval;
 mod exit;
 mod explain;
 mod index;
@@ -61,6 +62,8 @@ enum Verb {
     Stage(stage::Args),
     /// Print one page's whole story
     Explain(explain::Args),
+    /// Judge the models' answers on held-out segments
+    Eval(eval::Args),
 }
 
 /// What every verb is given.
@@ -116,6 +119,7 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
             }
             Verb::Stage(args) => stage::run(args, &context).await,
             Verb::Explain(args) => explain::run(args, &context).await,
+            Verb::Eval(args) => eval::run(args, &context).await,
         }
     })
 }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use crate::aiqa::{TitlePolicy, Vocabulary};
 use crate::config::registry::{Kind, ModelFiles, Registry, Roots};
+use crate::datasets::complete_journey::Taxonomy;
 use crate::domain::{Catalog, Digest, Keyword};
 use crate::embed::{Encoder, Memory};
 use crate::index::Index;
@@ -53,6 +54,11 @@ pub fn engine(context: &Context) -> anyhow::Result<(Engine, Digest)> {
 /// AIQA's title rules over this shop's words.
 pub fn policy(context: &Context, catalog: &Catalog, keywords: &[Keyword]) -> anyhow::Result<TitlePolicy> {
     Ok(TitlePolicy::new(&context.config.aiqa, Vocabulary::of_shop(catalog, keywords))?)
+}
+
+/// The same over the demonstration taxonomy's words, where there is no catalogue.
+pub fn taxonomy_policy(context: &Context, taxonomy: &Taxonomy) -> anyhow::Result<TitlePolicy> {
+    Ok(TitlePolicy::new(&context.config.aiqa, Vocabulary::new(taxonomy.words()))?)
 }
 
 /// An open index, as it is.

@@ -13,6 +13,7 @@ pub mod merchandising;
 pub mod ranker;
 pub mod segment;
 pub mod stage;
+pub mod training;
 
 pub use catalog::{Catalog, Interaction, Keyword, KeywordKind, Product};
 pub use digest::Digest;

@@ -18,6 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("themes", &["domain", "lm", "embed"]),
     ("keywords", &["domain", "lm", "embed"]),
     ("aiqa", &["domain", "embed"]),
+    ("eval", &["domain", "embed", "aiqa"]),
     ("rank", &["domain"]),
     ("fuse", &["domain"]),
     ("publish", &["domain"]),
@@ -38,8 +39,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "domain", "lm", "embed", "index", "ingest", "datasets", "themes", "keywords", "aiqa", "rank",
-            "fuse", "publish", "night", "config",
+            "domain", "lm", "embed", "index", "ingest", "datasets", "themes", "keywords", "aiqa", "eval",
+            "rank", "fuse", "publish", "night", "config",
         ],
     ),
     ("main", &["cli"]),

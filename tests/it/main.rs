@@ -10,6 +10,7 @@ mod browser;
 mod cli;
 mod docs;
 mod embed;
+mod eval;
 mod fuse;
 mod index;
 mod ingest;
