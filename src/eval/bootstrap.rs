@@ -98,6 +98,7 @@ fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use rand::Rng;
 
     fn values(values: &[f64]) -> Vec<Cluster> {
         values.iter().copied().map(Cluster::one).collect()
