@@ -20,9 +20,11 @@ pub fn terminal(report: &Report) -> String {
         text.push('\n');
     }
     for (name, ratio) in named_ratios(report) {
-        let _ = write!(text, "\n{name}: {}", ratio);
+        let _ = write!(text, "\n{name}: {ratio}");
     }
-    text.push('\n');
+    if !report.ratios.is_empty() {
+        text.push('\n');
+    }
     text
 }
 
@@ -36,7 +38,9 @@ pub fn markdown(report: &Report) -> String {
             let _ = writeln!(text, "|{}", " --- |".repeat(row.len()));
         }
     }
-    text.push_str("\nRatios of the students' figures, paired page by page:\n\n");
+    if !report.ratios.is_empty() {
+        text.push_str("\nRatios of the students' figures, paired page by page:\n\n");
+    }
     for (name, ratio) in named_ratios(report) {
         let _ = writeln!(text, "- {name}: {ratio}");
     }
