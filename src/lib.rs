@@ -30,6 +30,7 @@ pub mod datasets;
 pub mod distill;
 pub mod domain;
 pub mod embed;
+pub mod eval;
 pub mod fuse;
 pub mod index;
 pub mod ingest;

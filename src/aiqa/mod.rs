@@ -31,7 +31,7 @@ pub use page::{PageInput, judge_page};
 pub use rules::rule_ids;
 pub use settings::Settings;
 pub use title::{Finding, TitleCase, TitlePolicy};
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{Vocabulary, singular_words};
 
 /// An error of whatever computes embeddings.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

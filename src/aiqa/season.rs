@@ -95,6 +95,11 @@ impl Seasons {
         })
     }
 
+    /// Whether a catalogue tag (`seasonal-christmas`) stands for an occasion that is near `date`.
+    pub fn tag_in_season(&self, tag: &str, date: NaiveDate) -> bool {
+        self.0.iter().any(|occasion| occasion.tag.as_deref() == Some(tag) && occasion.window.contains(date))
+    }
+
     /// The occasion of a catalogue tag (`seasonal-christmas`), if it is not near `date`.
     pub fn tag_out_of_season(&self, tag: &str, date: NaiveDate) -> Option<&str> {
         let occasion = self.0.iter().find(|occasion| occasion.tag.as_deref() == Some(tag))?;

@@ -1,6 +1,6 @@
 //! One title or keyword against all text rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
@@ -107,6 +107,16 @@ impl TitlePolicy {
 
     pub(super) fn seasons(&self) -> &Seasons {
         &self.seasons
+    }
+
+    /// The words of a text that name something the shop sells, in the singular.
+    pub fn named_words(&self, text: &str) -> BTreeSet<String> {
+        Text::read(text).map(|text| self.vocabulary.named(&text.words).collect()).unwrap_or_default()
+    }
+
+    /// Whether a catalogue tag (`seasonal-christmas`) stands for an occasion that is near `date`.
+    pub fn tag_in_season(&self, tag: &str, date: NaiveDate) -> bool {
+        self.seasons.tag_in_season(tag, date)
     }
 
     /// Everything wrong with a title, at most one finding a rule, in the order of the rules; none means accepted.

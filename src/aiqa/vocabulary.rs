@@ -87,6 +87,14 @@ impl Vocabulary {
         single || singulars.windows(2).any(|pair| self.phrases.contains(&pair.join(" ")))
     }
 
+    /// The words of `words` that name something by themselves, in the singular.
+    pub(super) fn named<'a>(&'a self, words: &'a [Word]) -> impl Iterator<Item = String> + 'a {
+        words
+            .iter()
+            .map(|word| (word, singular(&word.text)))
+            .filter_map(|(word, one)| self.is_thing(&word.text, &one).then_some(one))
+    }
+
     fn is_thing(&self, word: &str, one: &str) -> bool {
         !self.generic.contains(word) && (self.things.contains(one) || self.things.contains(word))
     }
@@ -155,6 +163,13 @@ pub(super) fn word_list(source: &str) -> impl Iterator<Item = &str> {
 }
 
 /// `word` without a plural or possessive ending.
+/// The words of a text, folded and in the singular; none of one that is too long to be read.
+pub fn singular_words(text: &str) -> BTreeSet<String> {
+    Text::read(text)
+        .map(|text| text.words.iter().map(|word| singular(&word.text)).collect())
+        .unwrap_or_default()
+}
+
 pub(super) fn singular(word: &str) -> String {
     let word = word.strip_suffix("'s").or_else(|| word.strip_suffix('\'')).unwrap_or(word);
     if let Some(stem) = word.strip_suffix("ies").filter(|stem| stem.len() > 2) {

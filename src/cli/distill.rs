@@ -10,10 +10,11 @@ use crate::config::env::Variables;
 use crate::distill::client::{Client, Event, Hooks, Outcome};
 use crate::distill::journal::Journal;
 use crate::distill::requests::{self, Request};
+use crate::datasets::complete_journey::Taxonomy;
 use crate::distill::{self, AnswerFiles, Drafts, Gate, Ratings, Settings, Summary, check_answer};
 
 use super::exit::{Exit, UsageError};
-use super::{Context, output, progress, stage};
+use super::{Context, output, progress, tools};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -214,7 +215,7 @@ fn drafts(args: &ImportArgs) -> anyhow::Result<Drafts> {
 
 async fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Exit> {
     let drafts = drafts(args)?;
-    let policy = stage::policy(context)?;
+    let policy = tools::taxonomy_policy(context, &Taxonomy::committed()?)?;
     let gate = Gate {
         policy: &policy,
         placements: context.config.distill.placements,

@@ -1,6 +1,7 @@
 //! The command line: one file a verb. The only room that prints, and that uses `anyhow`.
 
 mod distill;
+mod eval;
 mod exit;
 mod explain;
 mod index;
@@ -67,6 +68,8 @@ enum Verb {
     Explain(explain::Args),
     /// Ask a teacher, or import its recorded answers, and write the students' training set
     Distill(distill::Args),
+    /// Judge the models' answers on held-out segments
+    Eval(eval::Args),
 }
 
 /// What every verb is given.
@@ -125,6 +128,7 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
             Verb::Train(args) => train::run(args, &context),
             Verb::Explain(args) => explain::run(args, &context).await,
             Verb::Distill(args) => distill::run(args, &context).await,
+            Verb::Eval(args) => eval::run(args, &context).await,
         }
     })
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::aiqa::{TitleCase, TitlePolicy, Vocabulary};
+use crate::aiqa::TitleCase;
 use crate::datasets::complete_journey::Taxonomy;
 use crate::domain::stage::{Candidate, CandidateSet, PlacementDesign};
 use crate::domain::{KeywordId, SegmentContext, SegmentId};
@@ -75,12 +75,6 @@ fn lines<T: DeserializeOwned>() -> anyhow::Result<Vec<T>> {
     Ok(rows)
 }
 
-/// AIQA's policy over the demonstration taxonomy's words: a stage alone has no catalogue.
-pub(super) fn policy(context: &Context) -> anyhow::Result<TitlePolicy> {
-    let taxonomy = Taxonomy::committed()?;
-    Ok(TitlePolicy::new(&context.config.aiqa, Vocabulary::new(taxonomy.words()))?)
-}
-
 /// The model, its cache and the progress of one stage.
 struct Asker {
     students: Students,
@@ -111,7 +105,7 @@ impl Asker {
 
 async fn themes(context: &Context, placements: usize, out: &mut impl Write) -> anyhow::Result<()> {
     let contexts: Vec<SegmentContext> = lines()?;
-    let policy = policy(context)?;
+    let policy = tools::taxonomy_policy(context, &Taxonomy::committed()?)?;
     let (encoder, _) = tools::encoder(context)?;
     let encoder = Memory::new(encoder);
     let stage = Themes::new(&context.config.themes, &encoder)?;
@@ -233,7 +227,7 @@ struct AiqaAnswer<'a> {
 }
 
 fn aiqa(context: &Context, out: &mut impl Write) -> anyhow::Result<()> {
-    let policy = policy(context)?;
+    let policy = tools::taxonomy_policy(context, &Taxonomy::committed()?)?;
     for line in lines::<AiqaLine>()? {
         let AiqaLine { title, as_of, rules, demographics } = &line;
         let findings = policy.judge_title(&TitleCase { title, as_of: *as_of, rules, demographics });

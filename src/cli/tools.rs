@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 
 use crate::aiqa::{TitlePolicy, Vocabulary};
 use crate::config::registry::{Kind, ModelFiles, Registry, Roots, VerifiedFiles};
+use crate::datasets::complete_journey::Taxonomy;
 use crate::domain::{Catalog, Digest, Keyword};
 use crate::embed::{Encoder, Memory};
 use crate::index::Index;
@@ -75,7 +76,7 @@ pub fn students(context: &Context) -> anyhow::Result<Students> {
 }
 
 /// A GGUF file, or the folder of a model in Hugging Face's layout.
-fn weights<'a>(name: &str, files: &'a VerifiedFiles) -> anyhow::Result<&'a Path> {
+pub fn weights<'a>(name: &str, files: &'a VerifiedFiles) -> anyhow::Result<&'a Path> {
     if let Some(gguf) = files.with_extension("gguf") {
         return Ok(gguf);
     }
@@ -102,6 +103,11 @@ fn adapter(context: &Context, name: &str, model: &Model) -> anyhow::Result<(Adap
 /// AIQA's title rules over this shop's words.
 pub fn policy(context: &Context, catalog: &Catalog, keywords: &[Keyword]) -> anyhow::Result<TitlePolicy> {
     Ok(TitlePolicy::new(&context.config.aiqa, Vocabulary::of_shop(catalog, keywords))?)
+}
+
+/// The same over the demonstration taxonomy's words, where there is no catalogue.
+pub fn taxonomy_policy(context: &Context, taxonomy: &Taxonomy) -> anyhow::Result<TitlePolicy> {
+    Ok(TitlePolicy::new(&context.config.aiqa, Vocabulary::new(taxonomy.words()))?)
 }
 
 /// An open index, as it is.

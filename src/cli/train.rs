@@ -11,7 +11,7 @@ use crate::distill::dataset::{read_keywords, read_themes};
 use crate::domain::Digest;
 use crate::lm::{Tokenizer, Weights};
 use crate::night::{Progress, write_whole};
-use crate::train::{Corpus, Event, Job, Recipe, Trained, plot};
+use crate::train::{self, Corpus, Event, Job, Recipe, Trained, plot};
 
 use super::exit::Exit;
 use super::{Context, output, progress, tools};
@@ -30,6 +30,23 @@ enum What {
     /// Stage 2: candidates to keywords
     #[command(after_help = "Example:\n  endcap train keywords --share 0.25 --out out/train/keywords-quarter")]
     Keywords(Run),
+    /// Rewrite an adapter of PEFT's layout in f32, checked against its base
+    #[command(
+        after_help = "Example:\n  endcap train convert --adapter downloaded --base tests/fixtures/peft/base --out out/adapter"
+    )]
+    Convert(Convert),
+}
+
+#[derive(Debug, clap::Args)]
+struct Convert {
+    /// Folder with adapter_config.json and adapter_model.safetensors
+    #[arg(long, value_name = "DIR")]
+    adapter: PathBuf,
+    /// The model it adapts: a GGUF, a folder that holds one, or a Hugging Face folder
+    #[arg(long, value_name = "PATH")]
+    base: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,6 +89,12 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             let corpus = Corpus::Keywords(read_keywords(&path)?);
             train(&run, &path, corpus, &settings.keywords, context)
         }
+        What::Convert(convert) => {
+            let config = Weights::load(&base(&convert.base)?)?.config;
+            train::convert(&convert.adapter, &convert.out, &config)?;
+            println!("{} -> {}", convert.adapter.display(), convert.out.display());
+            Ok(Exit::Success)
+        }
     }
 }
 
@@ -88,23 +111,34 @@ fn train(
     let digest = Digest::of_reader(std::fs::File::open(data)?)?;
     let digest = Digest::of_parts([&digest.as_bytes()[..], &run.share.to_le_bytes()]);
     let student = &context.config.models.student;
-    let files = tools::registry(context)?.resolve(student, Kind::CausalLm, &tools::roots(context))?;
-    let gguf = files.files.with_extension("gguf").context("the registry entry lists no .gguf file")?;
+    let files = tools::registry(context)?.resolve(student, Kind::CausalLm, &tools::roots(context))?.files;
+    let base = tools::weights(student, &files)?;
     let device = context.config.device.open()?;
     let job = Job {
         recipe,
         corpus: &corpus,
-        weights: &Weights::from_gguf(gguf)?,
-        tokenizer: &Tokenizer::load(gguf)?,
+        weights: &Weights::load(base)?,
+        tokenizer: &Tokenizer::load(base)?,
         device: &device,
         data: digest,
-        base: (student, files.files.digest),
+        base: (student, files.digest),
         checkpoints: run.out.join("checkpoints"),
     };
     let progress = progress::reporter();
     let trained = job.run(&|event| tell(&event, &*progress))?;
     let adapter = write(&trained, &job, &run.out)?;
     report(&trained, adapter, watch.seconds(), run.json)
+}
+
+/// A Hugging Face folder is a base; any other folder holds one as GGUF.
+fn base(path: &Path) -> anyhow::Result<PathBuf> {
+    if !path.is_dir() || path.join("config.json").exists() {
+        return Ok(path.into());
+    }
+    let entries = std::fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
+    let mut found = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let gguf = found.find(|path| path.extension().is_some_and(|extension| extension == "gguf"));
+    gguf.with_context(|| format!("{} holds neither config.json nor a .gguf file", path.display()))
 }
 
 /// A line a step in a log, a bar on a terminal.

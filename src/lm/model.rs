@@ -10,7 +10,7 @@ use super::error::LmError;
 use super::llama::{Adapted, Chunk, Kv, Llama};
 use super::lora::Adapter;
 use super::tokenizer::Tokenizer;
-use super::weights::{Gguf, ModelConfig, Weights};
+use super::weights::{ModelConfig, Weights};
 
 #[derive(Debug)]
 pub struct Model {
@@ -23,13 +23,7 @@ impl Model {
     /// Loads a GGUF file, or a Hugging Face folder, of the Llama or Qwen families with its tokenizer. On the CPU it runs
     /// on this room's kernels, on any other device in candle's operations.
     pub fn load(path: &Path, device: &Device) -> Result<Self, LmError> {
-        let (weights, tokenizer) = if path.is_dir() {
-            (Weights::from_safetensors(path)?, Tokenizer::from_folder(path)?)
-        } else {
-            let mut file = Gguf::open(path)?;
-            let tokenizer = Tokenizer::from_gguf(&file)?;
-            (file.weights()?, tokenizer)
-        };
+        let (weights, tokenizer) = (Weights::load(path)?, Tokenizer::load(path)?);
         tracing::debug!(model = %path.display(), layers = weights.config.layers, "model loaded");
         Self::from_weights(weights, tokenizer, device)
     }

@@ -56,12 +56,12 @@ impl Tokenizer {
         Ok(Self { inner, control, eos, grammars: Arc::new(grammars) })
     }
 
-    /// The tokenizer of a GGUF.
-    pub fn load(gguf: &std::path::Path) -> Result<Self, LmError> {
-        Self::from_gguf(&Gguf::open(gguf)?)
+    /// Of a GGUF file, or of a Hugging Face folder.
+    pub fn load(path: &Path) -> Result<Self, LmError> {
+        if path.is_dir() { Self::from_folder(path) } else { Self::from_gguf(&Gguf::open(path)?) }
     }
 
-    pub(super) fn from_gguf(gguf: &Gguf<'_>) -> Result<Self, LmError> {
+    fn from_gguf(gguf: &Gguf<'_>) -> Result<Self, LmError> {
         let mut inner = tokenizers::Tokenizer::from_gguf(&gguf.content)
             .map_err(|e| gguf.unusable(format!("tokenizer: {e}")))?;
         // What candle does not know it splits as GPT-2 does, and glues a space to the front.
@@ -90,7 +90,7 @@ impl Tokenizer {
 
     /// Of a Hugging Face folder: `tokenizer.json`, and the end of an answer as `tokenizer_config.json`,
     /// `generation_config.json` or `config.json` names it, the first that does.
-    pub(super) fn from_folder(dir: &Path) -> Result<Self, LmError> {
+    fn from_folder(dir: &Path) -> Result<Self, LmError> {
         let path = dir.join("tokenizer.json");
         let unusable = |reason: String| LmError::Folder { path: path.clone(), reason };
         let mut inner = tokenizers::Tokenizer::from_file(&path).map_err(|e| unusable(e.to_string()))?;

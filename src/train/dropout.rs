@@ -21,9 +21,9 @@ impl Dropout {
         Self::new(0.0, 0)
     }
 
-    /// Zeros, and `1 / (1 - probability)` elsewhere; `None` where nothing is dropped.
-    pub fn mask(&mut self, like: &Tensor) -> Result<Option<Tensor>> {
-        if self.probability <= 0.0 {
+    /// Zeros, and `1 / (1 - probability)` elsewhere; `None` where nothing is dropped or `wanted` is not set.
+    pub fn mask(&mut self, like: &Tensor, wanted: bool) -> Result<Option<Tensor>> {
+        if self.probability <= 0.0 || !wanted {
             return Ok(None);
         }
         let kept = 1.0 / (1.0 - self.probability);

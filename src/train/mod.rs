@@ -22,10 +22,12 @@ mod plot;
 mod recipe;
 mod trainer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use candle_core::DType;
 
 use crate::keywords::KeywordsError;
-use crate::lm::LmError;
+use crate::lm::{Adapter, LmError, ModelConfig};
 use crate::themes::ThemesError;
 
 pub use corpus::Corpus;
@@ -33,6 +35,11 @@ pub use curve::{Curve, Step, Validation};
 pub use plot::plot;
 pub use recipe::{Recipe, Settings};
 pub use trainer::{Event, Job, Trained};
+
+/// Reads an adapter in PEFT's layout and writes it again in f32, whatever it was kept in.
+pub fn convert(from: &Path, to: &Path, model: &ModelConfig) -> Result<(), TrainError> {
+    Ok(Adapter::load(from, model)?.save(to, DType::F32, model)?)
+}
 
 /// Why training stopped.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::dropout::Dropout;
 use super::ops::{Angles, Frozen, Lora, attention, gated, linear, rms_norm, rope};
 use super::pack::Pack;
-use crate::lm::{Adapter, LoraConfig, LoraPair, ModelConfig, Target, Weights};
+use crate::lm::{Adapter, HeadNorms, LayerWeights, LoraConfig, LoraPair, ModelConfig, Target, Weights};
 
 /// The base and the adapter being trained. Shared among threads; only the adapter's values ever change.
 pub struct Student {
@@ -28,10 +28,12 @@ struct Layer {
     attention_norm: Tensor,
     ffn_norm: Tensor,
     linears: BTreeMap<Target, Linear>,
+    head_norms: Option<HeadNorms>,
 }
 
 struct Linear {
     frozen: Arc<Frozen>,
+    bias: Option<Tensor>,
     adapter: Option<Trained>,
 }
 
@@ -71,10 +73,18 @@ impl Student {
             for target in Target::ALL {
                 let frozen = Arc::new(Frozen::new(&place(target.weight(layer))?)?);
                 let adapter = pairs.get(&target).map(|pair| Trained::new(pair, device)).transpose()?;
-                linears.insert(target, Linear { frozen, adapter });
+                let bias = bias(layer, target).map(place).transpose()?;
+                linears.insert(target, Linear { frozen, bias, adapter });
             }
-            let (attention_norm, ffn_norm) = (place(&layer.attention_norm)?, place(&layer.ffn_norm)?);
-            layers.push(Layer { attention_norm, ffn_norm, linears });
+            let norms = |norms: &HeadNorms| -> Result<HeadNorms> {
+                Ok(HeadNorms { query: place(&norms.query)?, key: place(&norms.key)? })
+            };
+            layers.push(Layer {
+                attention_norm: place(&layer.attention_norm)?,
+                ffn_norm: place(&layer.ffn_norm)?,
+                head_norms: layer.head_norms.as_ref().map(norms).transpose()?,
+                linears,
+            });
         }
         Ok(Self {
             config: weights.config.clone(),
@@ -129,8 +139,12 @@ impl Student {
         dropout: &mut Dropout,
     ) -> Result<Tensor> {
         let x = rms_norm(x, &layer.attention_norm, self.config.rms_norm_eps)?;
-        let q = rope(&self.linear(layer, Target::Query, &x, dropout)?, angles)?;
-        let k = rope(&self.linear(layer, Target::Key, &x, dropout)?, angles)?;
+        let mut q = self.linear(layer, Target::Query, &x, dropout)?;
+        let mut k = self.linear(layer, Target::Key, &x, dropout)?;
+        if let Some(norms) = &layer.head_norms {
+            (q, k) = (self.head_norm(&q, &norms.query)?, self.head_norm(&k, &norms.key)?);
+        }
+        let (q, k) = (rope(&q, angles)?, rope(&k, angles)?);
         let v = self.linear(layer, Target::Value, &x, dropout)?;
         let out = attention(&q, &k, &v, &pack.documents, self.config.head_dim)?;
         self.linear(layer, Target::Output, &out, dropout)
@@ -144,14 +158,33 @@ impl Student {
     }
 
     fn linear(&self, layer: &Layer, target: Target, x: &Tensor, dropout: &mut Dropout) -> Result<Tensor> {
-        let Linear { frozen, adapter } = &layer.linears[&target];
-        let Some(pair) = adapter else { return linear(x, frozen, None) };
-        let scale = self.lora.scale();
-        let lora = Lora { a: pair.a.as_tensor().clone(), b: pair.b.as_tensor().clone(), scale };
-        match dropout.mask(x)? {
-            None => linear(x, frozen, Some(&lora)),
-            Some(mask) => linear(x, frozen, None)? + low_rank(&(x * mask)?, &lora)?,
+        let Linear { frozen, bias, adapter } = &layer.linears[&target];
+        let lora = adapter.as_ref().map(|pair| pair.lora(self.lora.scale()));
+        let out = match (&lora, dropout.mask(x, lora.is_some())?) {
+            (Some(lora), Some(mask)) => (linear(x, frozen, None)? + low_rank(&(x * mask)?, lora)?)?,
+            _ => linear(x, frozen, lora.as_ref())?,
+        };
+        match bias {
+            Some(bias) => out.broadcast_add(bias),
+            None => Ok(out),
         }
+    }
+
+    /// Normalises each head of `[rows, heads * head_dim]` by itself.
+    fn head_norm(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        let heads = x.reshape(((), self.config.head_dim))?;
+        rms_norm(&heads, weight, self.config.rms_norm_eps)?.reshape(x.shape())
+    }
+}
+
+/// A target's bias in models that have them.
+fn bias(layer: &LayerWeights, target: Target) -> Option<&Tensor> {
+    let biases = layer.biases.as_ref()?;
+    match target {
+        Target::Query => Some(&biases.query),
+        Target::Key => Some(&biases.key),
+        Target::Value => Some(&biases.value),
+        _ => None,
     }
 }
 
@@ -165,5 +198,9 @@ impl Trained {
     fn new(pair: &LoraPair, device: &Device) -> Result<Self> {
         let var = |x: &Tensor| Var::from_tensor(&x.to_device(device)?.copy()?);
         Ok(Self { a: var(&pair.a)?, b: var(&pair.b)? })
+    }
+
+    fn lora(&self, scale: f32) -> Lora {
+        Lora { a: self.a.as_tensor().clone(), b: self.b.as_tensor().clone(), scale }
     }
 }

@@ -18,10 +18,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("themes", &["domain", "lm", "embed"]),
     ("keywords", &["domain", "lm", "embed"]),
     ("aiqa", &["domain", "embed"]),
+    ("eval", &["domain", "embed", "aiqa"]),
     ("rank", &["domain"]),
     ("fuse", &["domain"]),
     ("publish", &["domain"]),
     ("distill", &["domain", "themes", "keywords", "aiqa"]),
+    ("train", &["domain", "lm", "themes", "keywords"]),
     (
         "night",
         &[
@@ -33,14 +35,14 @@ const ROOMS: &[(&str, &[&str])] = &[
         "config",
         &[
             "domain", "lm", "embed", "index", "ingest", "themes", "keywords", "aiqa", "rank", "fuse",
-            "publish", "night", "distill",
+            "publish", "night", "distill", "train",
         ],
     ),
     (
         "cli",
         &[
-            "domain", "lm", "embed", "index", "ingest", "datasets", "themes", "keywords", "aiqa", "rank",
-            "fuse", "publish", "night", "config", "distill",
+            "domain", "lm", "embed", "index", "ingest", "datasets", "themes", "keywords", "aiqa", "eval",
+            "rank", "fuse", "publish", "night", "config", "distill", "train",
         ],
     ),
     ("main", &["cli"]),
@@ -48,7 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// A pattern of code, the places that may hold it (`room` or `room/file.rs`), and why only those.
 const SEAMS: &[(&str, &[&str], &str)] = &[
-    (r"\bcandle_(core|nn|transformers)\b", &["lm", "embed"], "tensors stay with the models"),
+    (r"\bcandle_(core|nn|transformers)\b", &["lm", "embed", "train"], "tensors stay with the models"),
     (r"\blancedb\b", &["index"], "retrieval has one door"),
     (r"\baws_(sdk_s3|config|smithy_\w+)\b", &["publish"], "publishing has one door"),
     (r"\b(object_store|parquet)\b\s*::", &["ingest", "datasets", "distill"], "inputs are parsed at the door"),

@@ -11,6 +11,7 @@ mod cli;
 mod distill;
 mod docs;
 mod embed;
+mod eval;
 mod fuse;
 mod index;
 mod ingest;

@@ -197,6 +197,11 @@ impl LayerWeights {
 }
 
 impl Weights {
+    /// Of a GGUF file, or of a Hugging Face folder.
+    pub fn load(path: &Path) -> Result<Self, LmError> {
+        if path.is_dir() { Self::from_safetensors(path) } else { Self::from_gguf(path) }
+    }
+
     /// Reads and dequantises a GGUF of the Llama, Qwen2 or Qwen3 architecture.
     pub fn from_gguf(path: &Path) -> Result<Self, LmError> {
         Gguf::open(path)?.weights()
