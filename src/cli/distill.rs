@@ -7,10 +7,10 @@ use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
 use crate::config::env::Variables;
+use crate::datasets::complete_journey::Taxonomy;
 use crate::distill::client::{Client, Event, Hooks, Outcome};
 use crate::distill::journal::Journal;
 use crate::distill::requests::{self, Request};
-use crate::datasets::complete_journey::Taxonomy;
 use crate::distill::{self, AnswerFiles, Drafts, Gate, Ratings, Settings, Summary, check_answer};
 
 use super::exit::{Exit, UsageError};

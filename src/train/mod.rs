@@ -20,6 +20,8 @@ mod optimizer;
 mod pack;
 mod plot;
 mod recipe;
+#[cfg(test)]
+mod tests;
 mod trainer;
 
 use std::path::{Path, PathBuf};

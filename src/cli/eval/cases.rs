@@ -19,8 +19,9 @@ pub struct HeldOut {
 impl HeldOut {
     /// The validation rows of the set in `folder`: the first `limit` contexts and the placements of their pages.
     pub fn load(folder: &Path, limit: Option<NonZeroUsize>) -> anyhow::Result<Self> {
-        let (mut themes, training): (Vec<_>, Vec<_>) =
-            read_themes(&folder.join(THEMES_FILE))?.into_iter().partition(|one| one.split == Split::Validation);
+        let (mut themes, training): (Vec<_>, Vec<_>) = read_themes(&folder.join(THEMES_FILE))?
+            .into_iter()
+            .partition(|one| one.split == Split::Validation);
         themes.truncate(limit.map_or(usize::MAX, NonZeroUsize::get));
         let kept: BTreeSet<&str> = themes.iter().map(|one| one.example_id.as_str()).collect();
         let of_kept = |one: &KeywordExample| {
