@@ -3,7 +3,7 @@
 mod adapters;
 mod families;
 mod reference;
-mod tiny;
+pub mod tiny;
 
 use std::path::PathBuf;
 use std::sync::Mutex;

@@ -23,3 +23,4 @@ mod rank;
 mod registry;
 mod s3_server;
 mod serve;
+mod train;

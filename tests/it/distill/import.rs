@@ -234,10 +234,10 @@ fn requests_carry_the_students_templates_and_their_answers_come_back() {
     let themes = requests::themes_requests(&recording.file("contexts"), &settings).expect("requests");
     let keywords = requests::keywords_requests(&recording.file("choices"), &settings).expect("requests");
     let first = &themes[0].body.messages;
-    assert_eq!(first[0].content, endcap::themes::V1.system());
+    assert_eq!(first[0].content, endcap::themes::V2.system());
     assert_eq!(
         first.last().expect("a turn").content,
-        endcap::themes::V1.render(&context(0, "2017-09-18")).expect("a turn")
+        endcap::themes::V2.render(&context(0, "2017-09-18")).expect("a turn")
     );
     assert!(first[1..].chunks(2).all(|pair| pair[0].role == Role::User));
     assert_eq!(keywords[1].custom_id, "keywords/seg-001/1");
