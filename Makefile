@@ -53,6 +53,14 @@ run-local: build ## prepare real data, index it, run a night, publish to out/sto
 serve: build ## show the published storefronts in a browser, on this machine only (PORT=8080)
 	$(ENDCAP) serve --listen 127.0.0.1:$(PORT)
 
+# Teaching
+
+.PHONY: train-students
+train-students: build ## fine-tune both adapters on models/training (hours on two cores; goes on where it was stopped)
+	$(ENDCAP) train themes --out out/train/themes
+	$(ENDCAP) train keywords --out out/train/keywords
+	@echo "The adapters are in out/train/*/adapter. Judge them with: endcap eval students"
+
 # Checking
 
 .PHONY: test

@@ -49,15 +49,15 @@ impl Recipe {
             alpha: 32.0,
             targets: Target::ALL.into(),
             dropout: 0.0,
-            epochs: 3,
+            epochs: 2,
             batch: 8,
             pack_tokens: 1280,
-            learning_rate: 8e-4,
+            learning_rate: 1e-3,
             warmup: 0.05,
             weight_decay: 0.01,
             clip: 1.0,
             checkpoint_every: 20,
-            validation: 24,
+            validation: 16,
             seed: 17,
         }
     }
