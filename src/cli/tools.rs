@@ -12,7 +12,7 @@ use crate::datasets::complete_journey::Taxonomy;
 use crate::domain::{Catalog, Digest, Keyword};
 use crate::embed::{Encoder, Memory};
 use crate::index::Index;
-use crate::lm::{Adapter, Decoder, Engine, Model};
+use crate::lm::{Adapter, Decoder, Engine, Model, ModelConfig, Tokenizer, Weights};
 use crate::night::{Student, Tools};
 
 use super::Context;
@@ -60,7 +60,7 @@ pub fn students(context: &Context) -> anyhow::Result<Students> {
     let mut adapters = BTreeMap::new();
     for name in [&models.themes_adapter, &models.keywords_adapter] {
         if !name.is_empty() && !adapters.contains_key(name) {
-            let (adapter, digest) = adapter(context, name, &model)?;
+            let (adapter, digest) = adapter(context, name, model.config())?;
             adapters.insert(name.clone(), adapter);
             digests.insert(name.clone(), digest);
         }
@@ -73,6 +73,23 @@ pub fn students(context: &Context) -> anyhow::Result<Students> {
     let model = model.with_adapters(adapters)?;
     let engine = Engine::start(Decoder::new(model, context.config.decoder.clone()))?;
     Ok(Students { engine, themes, keywords, digests })
+}
+
+/// The base's weights and tokenizer by themselves, and stage 1's adapter where there is one: what training works on.
+pub struct Trainable {
+    pub weights: Weights,
+    pub tokenizer: Tokenizer,
+    pub themes_adapter: Option<Adapter>,
+}
+
+pub fn trainable(context: &Context) -> anyhow::Result<Trainable> {
+    let models = &context.config.models;
+    let base = files(context, &models.student, Kind::CausalLm)?.files;
+    let path = weights(&models.student, &base)?;
+    let (weights, tokenizer) = (Weights::load(path)?, Tokenizer::load(path)?);
+    let name = &models.themes_adapter;
+    let adapter = (!name.is_empty()).then(|| adapter(context, name, &weights.config)).transpose()?;
+    Ok(Trainable { weights, tokenizer, themes_adapter: adapter.map(|(adapter, _)| adapter) })
 }
 
 /// A GGUF file, or the folder of a model in Hugging Face's layout.
@@ -90,12 +107,12 @@ pub fn weights<'a>(name: &str, files: &'a VerifiedFiles) -> anyhow::Result<&'a P
     }
 }
 
-fn adapter(context: &Context, name: &str, model: &Model) -> anyhow::Result<(Adapter, Digest)> {
+fn adapter(context: &Context, name: &str, model: &ModelConfig) -> anyhow::Result<(Adapter, Digest)> {
     let files = files(context, name, Kind::Lora)?.files;
     if let Some(file) = files.unlisted(&Adapter::FILES) {
         bail!("the registry entry {name:?} must pin {file}");
     }
-    let adapter = Adapter::load(&files.dir, model.config());
+    let adapter = Adapter::load(&files.dir, model);
     let base = &context.config.models.student;
     Ok((adapter.with_context(|| format!("adapter {name:?} cannot be used with {base:?}"))?, files.digest))
 }

@@ -26,17 +26,38 @@ mod trainer;
 
 use std::path::{Path, PathBuf};
 
-use candle_core::DType;
+use candle_core::{DType, Device};
 
 use crate::keywords::KeywordsError;
-use crate::lm::{Adapter, LmError, ModelConfig};
+use crate::lm::{Adapter, LmError, LoraConfig, ModelConfig, Target, Tokenizer, Weights};
 use crate::themes::ThemesError;
+
+use model::{Student, fresh_adapter};
+use pack::packed;
+use trainer::mean_loss;
 
 pub use corpus::Corpus;
 pub use curve::{Curve, Step, Validation};
 pub use plot::plot;
 pub use recipe::{Recipe, Settings};
 pub use trainer::{Event, Job, Trained};
+
+/// Perplexity of the held-out answers of `corpus` under a base, alone or with an adapter: the exponential of the mean loss an
+/// answer token.
+pub fn perplexity(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    weights: &Weights,
+    adapter: Option<&Adapter>,
+    device: &Device,
+) -> Result<f64, TrainError> {
+    let fresh = LoraConfig { rank: 1, alpha: 1.0, targets: Target::ALL.into(), base: String::new() };
+    let alone = fresh_adapter(fresh, &weights.config, 0)?;
+    let student = Student::new(weights, adapter.unwrap_or(&alone), device)?;
+    let documents = corpus.validation(tokenizer)?;
+    let packs = packed(&documents.iter().collect::<Vec<_>>(), Recipe::themes().pack_tokens);
+    Ok(mean_loss(&student, &packs)?.exp())
+}
 
 /// Reads an adapter in PEFT's layout and writes it again in f32, whatever it was kept in.
 pub fn convert(from: &Path, to: &Path, model: &ModelConfig) -> Result<(), TrainError> {

@@ -14,8 +14,9 @@ use crate::keywords::{self, Keywords};
 use crate::lm::Question;
 use crate::night::{self, Answered, Inquiry, Progress, Student, Workspace};
 use crate::themes::{self, Brief, Mode, Themes};
+use crate::train::{self, Corpus};
 
-use super::super::tools::{self, Students};
+use super::super::tools::{self, Students, Trainable};
 use super::super::{Context, progress};
 
 /// Placements of a page, as the teacher designed them.
@@ -49,6 +50,7 @@ pub struct Asker<'a> {
     memory: &'a Memory,
     students: Students,
     base: Student,
+    trainable: Trainable,
     workspace: Workspace,
     progress: Arc<dyn Progress>,
 }
@@ -59,7 +61,9 @@ impl<'a> Asker<'a> {
         let base = Student::base(students.digests[&context.config.models.student]);
         let workspace = Workspace::new(&context.config.paths.work);
         let progress = progress::reporter();
-        Ok(Self { config: &context.config, policy, memory, students, base, workspace, progress })
+        let trainable = tools::trainable(context)?;
+        let config = &context.config;
+        Ok(Self { config, policy, memory, students, base, trainable, workspace, progress })
     }
 
     /// Both stages of one system over all cases.
@@ -68,7 +72,24 @@ impl<'a> Asker<'a> {
         let contexts: Vec<&SegmentContext> = cases.themes.iter().map(|one| &one.context).collect();
         let pages = self.pages(system, &setup.themes, &contexts).await?;
         let keywords = self.keywords(system, &setup.keywords, cases.keywords).await?;
-        Ok(Answers { system, pages, keywords, perplexity: None })
+        let perplexity = self.perplexity(system, cases)?;
+        Ok(Answers { system, pages, keywords, perplexity })
+    }
+
+    /// Of the teacher's pages, asked for without worked examples.
+    fn perplexity(&self, system: System, cases: &Cases<'_>) -> anyhow::Result<Option<f64>> {
+        let adapter = match system {
+            System::BaseZeroShot => None,
+            System::Students => self.trainable.themes_adapter.as_ref(),
+            System::BaseFewShot | System::Teacher => return Ok(None),
+        };
+        let Trainable { weights, tokenizer, .. } = &self.trainable;
+        let corpus = Corpus::Themes(cases.themes.to_vec());
+        self.progress.begin(&format!("{} perplexity", system.id()), "pages", 0);
+        let perplexity =
+            train::perplexity(&corpus, tokenizer, weights, adapter, &self.config.device.open()?)?;
+        self.progress.end("");
+        Ok(Some(perplexity))
     }
 
     async fn pages(
