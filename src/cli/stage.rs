@@ -128,7 +128,7 @@ async fn themes(context: &Context, placements: usize, out: &mut impl Write) -> a
         let answer = if asked { answers.next() } else { None };
         let line = match answer {
             Some(answer) => {
-                let design = stage.design(&segment.segment_id, &answer.text, placements)?;
+                let design = stage.design(segment, &answer.text, placements)?;
                 ThemesLine {
                     segment_id: &segment.segment_id,
                     persona: design.persona,

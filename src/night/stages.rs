@@ -162,7 +162,7 @@ impl<'a> GroupRun<'a> {
             let segment = &context.segment_id;
             let design = match answer {
                 Ok(answer) => {
-                    themes.design(segment, &answer.text, placements).map_err(|error| error.to_string())
+                    themes.design(context, &answer.text, placements).map_err(|error| error.to_string())
                 }
                 Err(error) => Err(error.to_string()),
             };

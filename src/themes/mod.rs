@@ -4,6 +4,7 @@
 //! the student is not fine-tuned, [`Mode::Anchored`] lets it write with the segment's own signals only.
 
 mod grammar;
+mod grounding;
 mod phrases;
 mod plan;
 mod prompt;
@@ -198,15 +199,17 @@ impl<'a> Themes<'a> {
     /// Reads an answer: the first `placements` are the page, the others its reserve.
     pub fn design(
         &self,
-        segment: &SegmentId,
+        context: &SegmentContext,
         answer: &str,
         placements: usize,
     ) -> Result<PageDesign, ThemesError> {
+        let segment_id = context.segment_id.clone();
         let page: Page = serde_json::from_str(answer)
-            .map_err(|source| ThemesError::Answer { segment: segment.clone(), source })?;
-        let mut designs: Vec<PlacementDesign> = page.placements.into_iter().map(tidy).collect();
+            .map_err(|source| ThemesError::Answer { segment: segment_id.clone(), source })?;
+        let design = |written: PlacementDesign| tidy(written, context);
+        let mut designs: Vec<PlacementDesign> = page.placements.into_iter().map(design).collect();
         let reserve = designs.split_off(designs.len().min(placements));
-        Ok(PageDesign { segment_id: segment.clone(), persona: page.persona, placements: designs, reserve })
+        Ok(PageDesign { segment_id, persona: page.persona, placements: designs, reserve })
     }
 }
 
@@ -221,8 +224,8 @@ pub fn lesson(
     Ok((prompt, template.answer(persona, placements)?))
 }
 
-/// Concepts each once, without surrounding space (a free answer may repeat itself).
-fn tidy(mut design: PlacementDesign) -> PlacementDesign {
+/// Concepts each once, without surrounding space (a free answer may repeat itself), and an intent where none was written.
+fn tidy(mut design: PlacementDesign, context: &SegmentContext) -> PlacementDesign {
     let mut seen = std::collections::HashSet::new();
     design.title = design.title.trim().to_owned();
     design.concepts = design
@@ -231,5 +234,8 @@ fn tidy(mut design: PlacementDesign) -> PlacementDesign {
         .map(|concept| concept.trim().to_owned())
         .filter(|concept| seen.insert(concept.to_lowercase()))
         .collect();
+    if design.intent.is_empty() {
+        design.intent = grounding::intent(context, &design.concepts);
+    }
     design
 }

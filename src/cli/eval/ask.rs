@@ -115,7 +115,7 @@ impl<'a> Asker<'a> {
         let answers = self.ask(student, system, inquiry, questions).await?;
         // A page that was cut off or is no JSON is an empty page, and counts as one.
         let design = |(segment, answer): (&&SegmentContext, Option<Answered>)| {
-            let design = stage.design(&segment.segment_id, &answer?.text, PLACEMENTS).ok()?;
+            let design = stage.design(segment, &answer?.text, PLACEMENTS).ok()?;
             Some(design.placements)
         };
         Ok(contexts.iter().zip(answers).map(|pair| design(pair).unwrap_or_default()).collect())
