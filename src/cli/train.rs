@@ -60,6 +60,9 @@ struct Run {
     /// Share of the training examples to use, 0..=1, for a learning curve
     #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
     share: f64,
+    /// Stop once this many steps are taken and write the adapter as it is; the next call goes on
+    #[arg(long, value_name = "STEPS")]
+    stop_after: Option<usize>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -123,6 +126,7 @@ fn train(
         data: digest,
         base: (student, files.digest),
         checkpoints: run.out.join("checkpoints"),
+        stop_after: run.stop_after,
     };
     let progress = progress::reporter();
     let trained = job.run(&|event| tell(&event, &*progress))?;

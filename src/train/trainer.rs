@@ -37,6 +37,8 @@ pub struct Job<'a> {
     pub base: (&'a str, Digest),
     /// Where checkpoints go.
     pub checkpoints: PathBuf,
+    /// Stop once this many steps are taken, to look at what has been learnt so far.
+    pub stop_after: Option<usize>,
 }
 
 /// Told while it goes.
@@ -105,29 +107,29 @@ impl Job<'_> {
         let read: usize = examples.iter().map(Document::tokens).sum();
         let left = read as f64 * self.recipe.epochs as f64 * (1.0 - optimizer.steps as f64 / total as f64);
         tell(Event::Started { tokens: left as u64, resumed: optimizer.steps });
+        let stop = self.stop_after.map_or(total, |steps| steps.min(total));
         for epoch in 0..self.recipe.epochs {
+            let first = epoch * steps_an_epoch;
+            if optimizer.steps >= (first + steps_an_epoch).min(stop) {
+                continue;
+            }
             if curve.validation.len() <= epoch {
                 self.validate(&student, &held_out, &mut curve, optimizer.steps, tell)?;
             }
-            let first = epoch * steps_an_epoch;
-            if optimizer.steps >= first + steps_an_epoch {
-                continue;
-            }
-            for (at, batch) in self.epoch(epoch)?.chunks(self.recipe.batch).enumerate() {
-                if first + at < optimizer.steps {
-                    continue;
-                }
-                let rate = self.recipe.rate(first + at, total);
+            let batches = self.epoch(epoch)?;
+            let batches = batches.chunks(self.recipe.batch).zip(first..stop);
+            for (batch, at) in batches.skip(optimizer.steps - first) {
+                let rate = self.recipe.rate(at, total);
                 let step = self.step(&student, &mut optimizer, batch, rate)?;
                 tell(Event::Stepped(&step));
                 curve.steps.push(step);
-                if optimizer.steps.is_multiple_of(self.recipe.checkpoint_every) || optimizer.steps == total {
+                if optimizer.steps.is_multiple_of(self.recipe.checkpoint_every) || optimizer.steps == stop {
                     let state = State { job, steps: optimizer.steps, curve: curve.clone() };
                     checkpoint::save(&self.checkpoints, &state, &variables, &optimizer)?;
                 }
             }
         }
-        if curve.validation.len() <= self.recipe.epochs {
+        if optimizer.steps == total && curve.validation.len() <= self.recipe.epochs {
             self.validate(&student, &held_out, &mut curve, optimizer.steps, tell)?;
         }
         tell(Event::Finished);

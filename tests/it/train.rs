@@ -41,11 +41,18 @@ struct Setting {
     tokenizer: Tokenizer,
     corpus: Corpus,
     recipe: Recipe,
+    stop_after: Option<usize>,
 }
 
 impl Setting {
     fn new(recipe: Recipe, examples: usize) -> Self {
-        Self { weights: tiny::weights(1), tokenizer: tiny::tokenizer(), corpus: corpus(examples), recipe }
+        Self {
+            weights: tiny::weights(1),
+            tokenizer: tiny::tokenizer(),
+            corpus: corpus(examples),
+            recipe,
+            stop_after: None,
+        }
     }
 
     fn run(&self, checkpoints: &Path, tell: &dyn Fn(Event<'_>)) -> Result<Trained, TrainError> {
@@ -58,6 +65,7 @@ impl Setting {
             data: Digest::of(b"data"),
             base: ("tiny", Digest::of(b"tiny")),
             checkpoints: checkpoints.to_owned(),
+            stop_after: self.stop_after,
         };
         job.run(tell)
     }
@@ -113,6 +121,20 @@ fn a_training_that_was_killed_ends_with_the_same_curve_and_adapter() {
         assert_eq!(resumed.get(), killed_after - 1);
         assert_eq!(again.curve, expected.curve);
         assert_eq!(saved(&again, &setting.weights), saved(&expected, &setting.weights));
+    }
+}
+
+#[test]
+fn a_training_that_was_asked_to_stop_goes_on_to_the_same_end() {
+    let expected = Setting::new(recipe(), 5).run(tempfile::tempdir().unwrap().path(), &quietly).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (stop_after, steps) in [(Some(2), 2), (Some(2), 2), (Some(4), 4), (None, 6)] {
+        let setting = Setting { stop_after, ..Setting::new(recipe(), 5) };
+        let trained = setting.run(folder.path(), &quietly).unwrap();
+        assert_eq!(trained.curve.steps.len(), steps);
+        if stop_after.is_none() {
+            assert_eq!(trained.curve, expected.curve);
+        }
     }
 }
 
