@@ -1,5 +1,6 @@
 //! The command line: one file a verb. The only room that prints, and that uses `anyhow`.
 
+mod bench;
 mod distill;
 mod eval;
 mod exit;
@@ -68,6 +69,8 @@ enum Verb {
     Explain(explain::Args),
     /// Ask a teacher, or import its recorded answers, and write the students' training set
     Distill(distill::Args),
+    /// Measure rates on this machine
+    Bench(bench::Args),
     /// Judge the models' answers on held-out segments
     Eval(eval::Args),
 }
@@ -128,6 +131,7 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
             Verb::Train(args) => train::run(args, &context),
             Verb::Explain(args) => explain::run(args, &context).await,
             Verb::Distill(args) => distill::run(args, &context).await,
+            Verb::Bench(args) => bench::run(args, &context),
             Verb::Eval(args) => eval::run(args, &context).await,
         }
     })

@@ -19,6 +19,7 @@ mod ops;
 mod optimizer;
 mod pack;
 mod plot;
+mod probe;
 mod recipe;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use trainer::mean_loss;
 pub use corpus::Corpus;
 pub use curve::{Curve, Step, Validation};
 pub use plot::plot;
+pub use probe::Probe;
 pub use recipe::{Recipe, Settings};
 pub use trainer::{Event, Job, Trained};
 

@@ -1,7 +1,8 @@
 //! Matrix products over row-major activations, as training needs them: any strides in, any row stride out, adding up.
 //!
 //! Same arithmetic as [`matmul`](super::matmul()): an element is one fused multiply-add chain over `k` in ascending order. The
-//! left side is packed once into tiles of as many rows as registers hold, so that transposes cost nothing more.
+//! left side is packed, a block at a time, into tiles of as many rows as registers hold, so that transposes cost nothing
+//! more and what is read again and again stays in cache.
 
 use super::matmul::Panels;
 use super::wide::{Isa, LANES, Lanes, Wide};
@@ -39,8 +40,12 @@ pub struct Sum<'a> {
     pub stride: usize,
 }
 
-/// Depth of one pass over a panel, as in [`matmul`](super::matmul()).
-const DEPTH: usize = 512;
+/// Depth of one pass over a panel: a pass of weights (24 KiB) and one of a packed tile (9 KiB) stay in L1 together.
+const DEPTH: usize = 192;
+
+/// Depth and tiles of what is packed at a time, to stay in L2: 20 tiles of 12 rows by 1536 columns are 1.4 MiB.
+const BLOCK: usize = 8 * DEPTH;
+const TILES: usize = 20;
 
 /// `out += x · w`, over the first `panels` panels of `w` and its first `x.cols` rows.
 pub fn add_product(isa: Isa, x: Strided<'_>, w: &Panels, panels: usize, out: &mut Sum<'_>) {
@@ -74,43 +79,54 @@ unsafe fn product_avx2(x: Strided<'_>, w: &Panels, panels: usize, out: &mut Sum<
 
 #[inline(always)]
 fn product<W: Wide, const R: usize>(x: Strided<'_>, w: &Panels, panels: usize, out: &mut Sum<'_>) {
-    let packed = pack::<R>(x);
-    for panel in 0..panels {
-        let w = &w.panel(panel)[..x.cols];
-        for (pass, w) in w.chunks(DEPTH).enumerate() {
-            for (tile, packed) in packed.chunks(x.cols).enumerate() {
-                let first = tile * R;
-                let rows = R.min(x.rows - first);
-                let at = first * out.stride + panel * LANES;
-                add_tile::<W, R>(
-                    &packed[pass * DEPTH..][..w.len()],
-                    w,
-                    rows,
-                    &mut out.data[at..],
-                    out.stride,
-                );
+    let tiles = x.rows.div_ceil(R).min(TILES);
+    let mut packed = vec![[0.0; R]; tiles * x.cols.min(BLOCK)];
+    for block in (0..x.cols).step_by(BLOCK) {
+        let depth = BLOCK.min(x.cols - block);
+        for top in (0..x.rows).step_by(TILES * R) {
+            let rows = (TILES * R).min(x.rows - top);
+            for (tile, packed) in packed.chunks_mut(depth).enumerate().take(rows.div_ceil(R)) {
+                pack(x, top + tile * R, block, packed);
+            }
+            for panel in 0..panels {
+                let w = &w.panel(panel)[block..][..depth];
+                for (pass, w) in w.chunks(DEPTH).enumerate() {
+                    for (tile, packed) in packed.chunks(depth).enumerate().take(rows.div_ceil(R)) {
+                        let at = (top + tile * R) * out.stride + panel * LANES;
+                        let packed = &packed[pass * DEPTH..][..w.len()];
+                        let rows = R.min(rows - tile * R);
+                        add_tile::<W, R>(packed, w, rows, &mut out.data[at..], out.stride);
+                    }
+                }
             }
         }
     }
 }
 
-/// `[tile][col][row of the tile]`; rows that are missing from the last tile are zero.
+/// `[col][row of the tile]` from row `first` and column `from` on; rows that are missing from the last tile are zero.
 #[inline(always)]
-fn pack<const R: usize>(x: Strided<'_>) -> Vec<[f32; R]> {
-    let mut packed = vec![[0.0; R]; x.rows.div_ceil(R) * x.cols];
-    for (tile, columns) in packed.chunks_mut(x.cols.max(1)).enumerate() {
-        let first = tile * R;
-        let rows = R.min(x.rows - first);
-        for (col, lanes) in columns.iter_mut().enumerate() {
-            for (r, lane) in lanes.iter_mut().enumerate().take(rows) {
-                *lane = x.at(first + r, col);
+fn pack<const R: usize>(x: Strided<'_>, first: usize, from: usize, packed: &mut [[f32; R]]) {
+    let rows = R.min(x.rows - first);
+    for (pass, packed) in packed.chunks_mut(DEPTH).enumerate() {
+        let from = from + pass * DEPTH;
+        if x.col_stride == 1 {
+            for r in 0..rows {
+                let row = &x.data[(first + r) * x.row_stride + from..][..packed.len()];
+                packed.iter_mut().zip(row).for_each(|(lanes, value)| lanes[r] = *value);
+            }
+        } else {
+            for (col, lanes) in packed.iter_mut().enumerate() {
+                for (r, lane) in lanes.iter_mut().enumerate().take(rows) {
+                    *lane = x.at(first + r, from + col);
+                }
             }
         }
+        packed.iter_mut().for_each(|lanes| lanes[rows..].fill(0.0));
     }
-    packed
 }
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "indices must be constants once unrolled")]
 fn add_tile<W: Wide, const R: usize>(
     x: &[[f32; R]],
     w: &[Lanes],
@@ -118,10 +134,11 @@ fn add_tile<W: Wide, const R: usize>(
     out: &mut [f32],
     stride: usize,
 ) {
+    // Every index into `sums` is a constant once unrolled: a loop over `rows` of them would keep them in memory.
     let mut sums = [W::zero(); R];
-    for (sum, row) in sums.iter_mut().zip(out.chunks(stride)).take(rows) {
-        if let Some(lanes) = row.first_chunk::<LANES>() {
-            *sum = W::load(lanes);
+    for r in 0..R {
+        if let Some(lanes) = out.get(r * stride..).filter(|_| r < rows).and_then(|row| row.first_chunk()) {
+            sums[r] = W::load(lanes);
         }
     }
     for (x, w) in x.iter().zip(w) {
@@ -130,15 +147,18 @@ fn add_tile<W: Wide, const R: usize>(
             sums[r] = sums[r].add_scaled(x[r], w);
         }
     }
-    for (sum, row) in sums.into_iter().zip(out.chunks_mut(stride)).take(rows) {
-        if let Some(lanes) = row.first_chunk_mut::<LANES>() {
-            sum.store(lanes);
+    for r in 0..R {
+        if let Some(row) = out.get_mut(r * stride..).filter(|_| r < rows)
+            && let Some(lanes) = row.first_chunk_mut()
+        {
+            sums[r].store(lanes);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::matmul::matmul;
     use super::*;
 
     fn numbers(count: usize, salt: usize) -> Vec<f32> {
@@ -164,6 +184,26 @@ mod tests {
                         let value = f64::from(out[row * (n + 3) + col]);
                         // 600 products below 0.25, each rounded to 2^-24 of a sum below 16.
                         assert!((value - exact - 1.0).abs() < 2e-4, "{isa:?} {row},{col}: {value} {exact}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same bits as the decoder's kernel, over several blocks, row counts, and both orders of `x`.
+    #[test]
+    fn blocked_products_have_the_bits_of_the_decoders() {
+        for (m, k, n) in [(1, 32, 32), (29, 608, 64), (251, 192, 32), (13, 3328, 96), (500, 1536, 32)] {
+            let x = numbers(m * k, 1);
+            let w = Panels::from_rows(k, n, &numbers(k * n, 5));
+            let turned: Vec<f32> = (0..k * m).map(|i| x[i % m * k + i / m]).collect();
+            for isa in Isa::available() {
+                let plain = matmul(isa, &Panels::from_rows(m, k, &x), &w);
+                for view in [Strided::rows(&x, m, k, k), Strided::transposed(&turned, k, m, m)] {
+                    let mut out = vec![0.0; m * n];
+                    add_product(isa, view, &w, w.width(), &mut Sum { data: &mut out, stride: n });
+                    for (row, values) in out.chunks(n).enumerate() {
+                        assert!(plain.row(row).eq(values.iter().copied()), "{isa:?} {m} {k} {n}");
                     }
                 }
             }
