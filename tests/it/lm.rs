@@ -86,7 +86,7 @@ fn mixed_requests(decoder: &Decoder) -> Vec<Request> {
 }
 
 fn decode(decoder: &mut Decoder, prefix: &str, requests: &[Request]) -> Vec<Answer> {
-    let answers = decoder.decode(&Prompt::from(prefix), requests, &|_| {}).unwrap();
+    let answers = decoder.decode(Prompt::from(prefix), requests, &|_| {}).unwrap();
     answers.into_iter().map(|answer| answer.unwrap()).collect()
 }
 
@@ -261,7 +261,7 @@ fn one_bad_request_spoils_no_other() {
     let hot = Request { sampling: Sampling { temperature: -1.0, ..free() }, ..good.clone() };
     let done = Mutex::new(0);
     let requests = [too_long, empty, smuggled, good.clone(), short_of_items, hot];
-    let answers = decoder.decode(&Prompt::new(), &requests, &|n| *done.lock().unwrap() += n).unwrap();
+    let answers = decoder.decode(Prompt::new(), &requests, &|n| *done.lock().unwrap() += n).unwrap();
     assert!(matches!(
         answers[0],
         Err(LmError::TooLong {

@@ -113,7 +113,7 @@ impl<'a> Gguf<'a> {
         };
         layer.check_shapes(config)?;
         // llama.cpp deals the rows of a Llama only; Qwen keeps Hugging Face's.
-        if family == Family::Llama { Ok(layer) } else { layer.from_halves(config) }
+        if family == Family::Llama { Ok(layer) } else { layer.in_neighbour_order(config) }
     }
 
     fn rows(&self, name: &str) -> Result<usize, LmError> {

@@ -1,7 +1,7 @@
 //! Weights out of a Hugging Face folder: `config.json`, and `model.safetensors` whole or in shards with an index.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
@@ -197,7 +197,7 @@ impl Tensors<'_> {
             head_norms: family.has_head_norms().then(|| HeadNorms::read(norms, &mut take)).transpose()?,
         };
         layer.check_shapes(config)?;
-        layer.from_halves(config)
+        layer.in_neighbour_order(config)
     }
 }
 
@@ -214,7 +214,7 @@ fn read(path: &Path) -> Result<Vec<u8>, LmError> {
     std::fs::read(path).map_err(|source| LmError::Open { path: path.to_owned(), source })
 }
 
-fn read_json<T: DeserializeOwned>(path: &PathBuf) -> Result<T, LmError> {
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, LmError> {
     serde_json::from_slice(&read(path)?)
-        .map_err(|error| LmError::Folder { path: path.clone(), reason: error.to_string() })
+        .map_err(|error| LmError::Folder { path: path.to_owned(), reason: error.to_string() })
 }

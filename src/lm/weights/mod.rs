@@ -157,7 +157,7 @@ impl HeadNorms {
 
 impl LayerWeights {
     /// Puts query and key rows that come as rotary halves in this room's order.
-    fn from_halves(mut self, config: &ModelConfig) -> Result<Self, LmError> {
+    fn in_neighbour_order(mut self, config: &ModelConfig) -> Result<Self, LmError> {
         let (heads, kv_heads) = (config.heads, config.kv_heads);
         self.query = to_neighbours(&self.query, heads)?;
         self.key = to_neighbours(&self.key, kv_heads)?;

@@ -102,7 +102,9 @@ fn an_unknown_adapter_is_named_with_the_known_ones() {
     assert!(error.to_string().contains("no adapter \"theme\"; it has: keywords, themes"), "{error}");
 }
 
-fn pairs(adapter: &Adapter) -> Vec<(Target, Vec<Vec<f32>>, Vec<Vec<f32>>)> {
+type Rows = Vec<Vec<f32>>;
+
+fn pairs(adapter: &Adapter) -> Vec<(Target, Rows, Rows)> {
     let pairs = adapter.layers.iter().flatten();
     pairs.map(|(target, pair)| (*target, pair.a.to_vec2().unwrap(), pair.b.to_vec2().unwrap())).collect()
 }
