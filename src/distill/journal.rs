@@ -153,13 +153,16 @@ fn entry(file: &str, number: usize, line: &[u8]) -> Result<Option<Entry>, Distil
 
 fn ledger(entries: Vec<Entry>) -> Ledger {
     let mut ledger = Ledger::default();
-    let mut open: BTreeMap<String, f64> = BTreeMap::new();
+    // An attempt settles what was set aside last; what an earlier, killed one set aside stays spent.
+    let mut open: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for entry in entries {
         if let Some(reserved) = entry.reserved_usd {
-            *open.entry(entry.custom_id.clone()).or_default() += reserved;
+            open.entry(entry.custom_id.clone()).or_default().push(reserved);
         }
         if let Some(spent) = entry.spent_usd {
-            open.remove(&entry.custom_id);
+            if let Some(reserved) = open.get_mut(&entry.custom_id) {
+                reserved.pop();
+            }
             ledger.spent_usd += spent;
         }
         if entry.response.as_ref().is_some_and(|response| response.content().is_some()) {
@@ -169,7 +172,7 @@ fn ledger(entries: Vec<Entry>) -> Ledger {
             ledger.failed.insert(entry.custom_id);
         }
     }
-    ledger.spent_usd += open.values().sum::<f64>();
+    ledger.spent_usd += open.values().flatten().sum::<f64>();
     ledger
 }
 

@@ -6,7 +6,6 @@ use serde::Deserialize;
 
 /// Scores of one placement, each 1 (poor) to 5 (excellent), by the rubric of `templates/v1/judge.txt`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Rating {
     pub relevance: u8,
     pub specificity: u8,

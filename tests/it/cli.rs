@@ -127,6 +127,9 @@ fn every_verb_has_help_with_an_example() {
         &["stage", "keywords"],
         &["stage", "aiqa"],
         &["explain"],
+        &["distill", "export"],
+        &["distill", "send"],
+        &["distill", "import"],
     ] {
         let help = shop.expect(0, &[verb, &["--help"]].concat());
         assert!(help.contains("Example"), "{verb:?}:\n{help}");
