@@ -123,8 +123,9 @@ impl<'a> Rubric<'a> {
     fn is_specific(&self, reading: &Reading) -> bool {
         let mut goods: BTreeSet<String> =
             reading.theme.concepts.iter().flat_map(|concept| singular_words(concept)).collect();
-        let types = reading.found.iter().flatten().map(|at| self.shelf.get(*at));
-        goods.extend(types.flat_map(|one| singular_words(&one.name)));
+        // The nearest alone: among five, rice also finds rice cakes, and a title about cake would pass.
+        let nearest = reading.found.iter().filter_map(|found| found.first()).map(|at| self.shelf.get(*at));
+        goods.extend(nearest.flat_map(|one| singular_words(&one.name)));
         !reading.named.is_disjoint(&goods) && !self.shelf.is_aisle(&reading.theme.title)
     }
 
