@@ -151,7 +151,7 @@ fn three_concepts_must_serve_the_segment_the_campaign_or_the_season() {
 
 #[test]
 fn a_title_must_name_the_theme_s_own_goods() {
-    for title in ["Fresh vegetables", "Toothpaste and shampoo for the week"] {
+    for title in ["Fresh vegetables", "Chocolate cake by candlelight", "Toothpaste for the week"] {
         assert_reasons(&plain(), theme(title, &SUPPER), &[Reason::Unspecific]);
     }
     let generic = judged(&plain(), &[theme("Everything you love today", &SUPPER)]).themes.remove(0);
