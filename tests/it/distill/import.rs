@@ -1,6 +1,7 @@
 //! From answers to the training set on disk.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use endcap::aiqa::{self, TitlePolicy, Vocabulary};
 use endcap::datasets::complete_journey::Taxonomy;
@@ -72,11 +73,17 @@ impl Recording {
     }
 }
 
+/// The policy of the committed taxonomy, compiled once.
+fn policy() -> &'static TitlePolicy {
+    static POLICY: OnceLock<TitlePolicy> = OnceLock::new();
+    POLICY.get_or_init(|| {
+        let taxonomy = Taxonomy::committed().expect("the taxonomy");
+        TitlePolicy::new(&aiqa::Settings::default(), Vocabulary::new(taxonomy.words())).expect("a policy")
+    })
+}
+
 fn gated(drafts: Drafts, ratings: Option<&Ratings>) -> TrainingSet {
-    let taxonomy = Taxonomy::committed().expect("the taxonomy");
-    let policy =
-        TitlePolicy::new(&aiqa::Settings::default(), Vocabulary::new(taxonomy.words())).expect("a policy");
-    let gate = Gate { policy: &policy, placements: 6, max_title_chars: 56 };
+    let gate = Gate { policy: policy(), placements: 6, max_title_chars: 56 };
     assemble(drafts, &gate, ratings).expect("a set")
 }
 
