@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use clap::Subcommand;
 
 use crate::config::clock::Stopwatch;
@@ -13,7 +13,7 @@ use crate::lm::{Tokenizer, Weights};
 use crate::night::{Progress, write_whole};
 use crate::train::{self, Corpus, Event, Job, Recipe, Trained, plot};
 
-use super::exit::Exit;
+use super::exit::{Exit, UsageError};
 use super::{Context, output, progress, tools};
 
 #[derive(Debug, clap::Args)]
@@ -108,7 +108,9 @@ fn train(
     recipe: &Recipe,
     context: &Context,
 ) -> anyhow::Result<Exit> {
-    ensure!((0.0..=1.0).contains(&run.share), "--share {} is not within 0..=1", run.share);
+    if !(0.0..=1.0).contains(&run.share) {
+        return Err(UsageError(format!("--share {} is not within 0..=1", run.share)).into());
+    }
     let watch = Stopwatch::start();
     corpus.keep(run.share);
     let digest = Digest::of_reader(std::fs::File::open(data)?)?;
