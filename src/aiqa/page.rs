@@ -143,9 +143,7 @@ impl Judge<'_> {
     }
 
     fn case<'a>(&'a self, title: &'a str) -> TitleCase<'a> {
-        let context = self.input.context;
-        let rules = &context.merchandising.rules;
-        TitleCase { title, as_of: context.as_of, rules, demographics: &context.demographics }
+        TitleCase::of(self.input.context, title)
     }
 
     fn keep_keywords(&mut self, placement: &mut StockedPlacement, restrictions: &Restrictions) {

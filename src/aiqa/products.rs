@@ -75,11 +75,9 @@ impl<'a> Gate<'a> {
     }
 
     fn refuse_text(&self, product: &Product) -> Option<Drop> {
-        let context = self.input.context;
-        let rules = &context.merchandising.rules;
         let shown = std::iter::once(&product.title).chain(&product.brand).chain(&product.package_size);
         shown.into_iter().find_map(|title| {
-            let case = TitleCase { title, as_of: context.as_of, rules, demographics: &context.demographics };
+            let case = TitleCase::of(self.input.context, title);
             let finding = self.policy.product_findings(title, &case, self.page).into_iter().next()?;
             let reason = format!("{}: {}", finding.rule, finding.reason);
             let id = &product.product_id;

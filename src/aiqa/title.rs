@@ -12,6 +12,7 @@ use super::season::Seasons;
 use super::text::Text;
 use super::vocabulary::Vocabulary;
 use super::{AiqaError, Settings, demographics, form};
+use crate::domain::SegmentContext;
 
 /// A text to judge and what it is judged against.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,14 @@ pub struct TitleCase<'a> {
     pub rules: &'a [String],
     /// The segment's own; may be empty.
     pub demographics: &'a BTreeMap<String, String>,
+}
+
+impl<'a> TitleCase<'a> {
+    /// A text for the page of `context`.
+    pub fn of(context: &'a SegmentContext, title: &'a str) -> Self {
+        let rules = &context.merchandising.rules;
+        Self { title, as_of: context.as_of, rules, demographics: &context.demographics }
+    }
 }
 
 /// Why a text may not be published.
@@ -127,6 +136,11 @@ impl TitlePolicy {
     /// The same for a search keyword: a short phrase of the corpus, so form, spelling and generic words are not judged.
     pub fn judge_keyword(&self, case: &TitleCase<'_>) -> Vec<Finding> {
         self.with_restrictions(case, Self::keyword_findings)
+    }
+
+    /// Whether a phrase that need not read like a title may stand on the page of `context`.
+    pub fn admits(&self, context: &SegmentContext, phrase: &str) -> bool {
+        self.judge_keyword(&TitleCase::of(context, phrase)).is_empty()
     }
 
     fn with_restrictions(

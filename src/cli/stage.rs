@@ -109,15 +109,12 @@ async fn themes(context: &Context, placements: usize, out: &mut impl Write) -> a
     let (encoder, _) = tools::encoder(context)?;
     let encoder = Memory::new(encoder);
     let stage = Themes::new(&context.config.themes, &encoder)?;
+    let seed = context.config.night.seed;
     let mut questions: Vec<Question> = Vec::new();
     let mut asked: Vec<bool> = Vec::new();
     for segment in &contexts {
-        let (rules, demographics) = (&segment.merchandising.rules, &segment.demographics);
-        let admit = |title: &str| {
-            policy.judge_keyword(&TitleCase { title, as_of: segment.as_of, rules, demographics }).is_empty()
-        };
-        let brief = Brief { placements, admit: &admit, seed: context.config.night.seed };
-        let question = stage.question(segment, &brief)?;
+        let admit = |phrase: &str| policy.admits(segment, phrase);
+        let question = stage.question(segment, &Brief { placements, admit: &admit, seed })?;
         asked.push(question.is_some());
         questions.extend(question);
     }
@@ -128,7 +125,9 @@ async fn themes(context: &Context, placements: usize, out: &mut impl Write) -> a
         let answer = if asked { answers.next() } else { None };
         let line = match answer {
             Some(answer) => {
-                let design = stage.design(segment, &answer.text, placements)?;
+                let admit = |phrase: &str| policy.admits(segment, phrase);
+                let design =
+                    stage.design(segment, &answer.text, &Brief { placements, admit: &admit, seed })?;
                 ThemesLine {
                     segment_id: &segment.segment_id,
                     persona: design.persona,

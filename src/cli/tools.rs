@@ -114,7 +114,10 @@ fn adapter(context: &Context, name: &str, model: &ModelConfig) -> anyhow::Result
     }
     let adapter = Adapter::load(&files.dir, model);
     let base = &context.config.models.student;
-    Ok((adapter.with_context(|| format!("adapter {name:?} cannot be used with {base:?}"))?, files.digest))
+    let adapter = adapter.with_context(|| {
+        format!("adapter {name:?} was not trained on {base:?}; train one (docs/training.md), or name none in [models]")
+    })?;
+    Ok((adapter, files.digest))
 }
 
 /// AIQA's title rules over this shop's words.

@@ -98,8 +98,8 @@ impl Default for Models {
         Self {
             registry: "models/registry.toml".into(),
             student: "smollm2-135m-instruct".into(),
-            themes_adapter: String::new(),
-            keywords_adapter: String::new(),
+            themes_adapter: "smollm2-135m-themes".into(),
+            keywords_adapter: "smollm2-135m-keywords".into(),
             encoder: "all-minilm-l6-v2".into(),
         }
     }

@@ -103,7 +103,7 @@ impl Gate<'_> {
     }
 
     fn judge_title(&self, title: &str, context: &SegmentContext) -> Result<(), Fault> {
-        match self.policy.judge_title(&case(title, context)).first() {
+        match self.policy.judge_title(&TitleCase::of(context, title)).first() {
             Some(finding) => Err(fault(format!("title: {}", finding.rule), title)),
             None => Ok(()),
         }
@@ -128,7 +128,7 @@ impl Gate<'_> {
         each_once(concepts, "concept repeats in its placement", repairs);
         let mut offence = None;
         concepts.retain(|concept| {
-            let findings = self.policy.judge_keyword(&case(concept, context));
+            let findings = self.policy.judge_keyword(&TitleCase::of(context, concept));
             if let Some(finding) = findings.first() {
                 offence = Some(fault(format!("concept: {}", finding.rule), concept.as_str()));
             }
@@ -181,11 +181,6 @@ impl Gate<'_> {
         at_most(&mut draft.chosen, "more than eight keywords", repairs);
         enough(draft.chosen.len(), fault("too few keywords", draft.chosen.join(", ")))
     }
-}
-
-fn case<'a>(title: &'a str, context: &'a SegmentContext) -> TitleCase<'a> {
-    let rules = &context.merchandising.rules;
-    TitleCase { title, as_of: context.as_of, rules, demographics: &context.demographics }
 }
 
 /// White space as single spaces, none at the ends.

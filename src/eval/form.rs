@@ -28,23 +28,18 @@ pub fn check(policy: &TitlePolicy, context: &SegmentContext, theme: &PlacementDe
         verdict.reasons.insert(Reason::Malformed);
         verdict.violations.insert(format!("form {kind}"));
     }
-    for finding in policy.judge_title(&case(context, &theme.title)) {
+    for finding in policy.judge_title(&TitleCase::of(context, &theme.title)) {
         verdict.reasons.insert(Reason::Policy);
         verdict.violations.insert(format!("title {}", finding.rule));
     }
     for concept in &theme.concepts {
-        let findings = policy.judge_keyword(&case(context, concept));
+        let findings = policy.judge_keyword(&TitleCase::of(context, concept));
         for finding in findings.into_iter().filter(|finding| CONCEPT_RULES.contains(&finding.rule)) {
             verdict.reasons.insert(Reason::Rules);
             verdict.violations.insert(format!("concept {}", finding.rule));
         }
     }
     verdict
-}
-
-fn case<'a>(context: &'a SegmentContext, title: &'a str) -> TitleCase<'a> {
-    let rules = &context.merchandising.rules;
-    TitleCase { title, as_of: context.as_of, rules, demographics: &context.demographics }
 }
 
 fn shape(theme: &PlacementDesign) -> BTreeSet<&'static str> {

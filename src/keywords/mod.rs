@@ -63,7 +63,7 @@ impl Default for Settings {
             repetition_window: 0,
         };
         Self {
-            examples: true,
+            examples: false,
             candidates: 40,
             min: 3,
             max: 8,

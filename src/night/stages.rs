@@ -138,13 +138,13 @@ impl<'a> GroupRun<'a> {
         let night = self.night;
         let placements = night.inputs.merchandising.page.placements;
         let themes = Themes::new(night.settings.themes, &night.tools.encoder)?;
+        let seed = night.settings.night.seed;
         let mut drafts = Vec::new();
         let mut questions = Vec::new();
         let mut asking = Vec::new();
         for context in contexts {
             let admit = |phrase: &str| accepts_phrase(night, context, phrase);
-            let brief = Brief { placements, admit: &admit, seed: night.settings.night.seed };
-            match themes.question(context, &brief)? {
+            match themes.question(context, &Brief { placements, admit: &admit, seed })? {
                 Some(question) => {
                     questions.push(question);
                     asking.push(*context);
@@ -160,10 +160,11 @@ impl<'a> GroupRun<'a> {
         night.progress.end(&cached(&replies));
         for (context, answer) in asking.into_iter().zip(replies.answers) {
             let segment = &context.segment_id;
+            let admit = |phrase: &str| accepts_phrase(night, context, phrase);
             let design = match answer {
-                Ok(answer) => {
-                    themes.design(context, &answer.text, placements).map_err(|error| error.to_string())
-                }
+                Ok(answer) => themes
+                    .design(context, &answer.text, &Brief { placements, admit: &admit, seed })
+                    .map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
             match design {
@@ -358,21 +359,12 @@ fn cached(replies: &Replies) -> String {
 
 /// Whether a written title may stand on this segment's page.
 pub fn accepts_title(night: &Night, context: &SegmentContext, title: &str) -> bool {
-    night.tools.policy.judge_title(&case(context, title)).is_empty()
+    night.tools.policy.judge_title(&TitleCase::of(context, title)).is_empty()
 }
 
 /// The same of an aisle or product type, which need not read like a title.
 pub fn accepts_phrase(night: &Night, context: &SegmentContext, phrase: &str) -> bool {
-    night.tools.policy.judge_keyword(&case(context, phrase)).is_empty()
-}
-
-fn case<'a>(context: &'a SegmentContext, title: &'a str) -> TitleCase<'a> {
-    TitleCase {
-        title,
-        as_of: context.as_of,
-        rules: &context.merchandising.rules,
-        demographics: &context.demographics,
-    }
+    night.tools.policy.admits(context, phrase)
 }
 
 /// What may be retrieved for this segment at all.

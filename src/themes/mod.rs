@@ -8,6 +8,7 @@ mod grounding;
 mod phrases;
 mod plan;
 mod prompt;
+mod select;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,15 +22,16 @@ use phrases::Wording;
 use plan::ThemeSeed;
 use prompt::Page;
 pub use prompt::{Template, V2};
+use select::Bar;
 
 /// How freely the model writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// Titles and concepts are composed of the segment's signals.
-    #[default]
+    /// Titles and concepts are composed of the segment's signals; for a model that is not fine-tuned.
     Anchored,
     /// Any text within bounds; for fine-tuned students.
+    #[default]
     Free,
 }
 
@@ -66,15 +68,15 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let sampling = Sampling {
-            temperature: 0.8,
+            temperature: 0.5,
             top_p: 0.95,
             top_k: 0,
-            repetition_penalty: 1.1,
-            repetition_window: 64,
+            repetition_penalty: 1.0,
+            repetition_window: 0,
         };
         Self {
-            mode: Mode::Anchored,
-            examples: true,
+            mode: Mode::Free,
+            examples: false,
             reserve: 2,
             max_title_chars: 56,
             sampling,
@@ -196,19 +198,27 @@ impl<'a> Themes<'a> {
         Ok(plan::plan(&signals, wanted))
     }
 
-    /// Reads an answer: the first `placements` are the page, the others its reserve.
+    /// Reads an answer: the first `brief.placements` are the page, the others its reserve. Of a free answer the themes that the
+    /// page can best do without stand behind the others.
     pub fn design(
         &self,
         context: &SegmentContext,
         answer: &str,
-        placements: usize,
+        brief: &Brief,
     ) -> Result<PageDesign, ThemesError> {
         let segment_id = context.segment_id.clone();
         let page: Page = serde_json::from_str(answer)
             .map_err(|source| ThemesError::Answer { segment: segment_id.clone(), source })?;
-        let design = |written: PlacementDesign| tidy(written, context);
-        let mut designs: Vec<PlacementDesign> = page.placements.into_iter().map(design).collect();
-        let reserve = designs.split_off(designs.len().min(placements));
+        let design = |written: PlacementDesign| tidy(written, context, brief.admit);
+        let written: Vec<PlacementDesign> = page.placements.into_iter().map(design).collect();
+        let mut designs = match self.settings.mode {
+            Mode::Anchored => written,
+            Mode::Free => {
+                select::best_first(written, &Bar { context, admit: brief.admit, encoder: self.encoder })
+                    .map_err(|source| ThemesError::Embed { segment: segment_id.clone(), source })?
+            }
+        };
+        let reserve = designs.split_off(designs.len().min(brief.placements));
         Ok(PageDesign { segment_id, persona: page.persona, placements: designs, reserve })
     }
 }
@@ -224,15 +234,20 @@ pub fn lesson(
     Ok((prompt, template.answer(persona, placements)?))
 }
 
-/// Concepts each once, without surrounding space (a free answer may repeat itself), and an intent where none was written.
-fn tidy(mut design: PlacementDesign, context: &SegmentContext) -> PlacementDesign {
+/// Admitted concepts each once, without surrounding space (a free answer may repeat itself), and an intent where none was
+/// written.
+fn tidy(
+    mut design: PlacementDesign,
+    context: &SegmentContext,
+    admit: &dyn Fn(&str) -> bool,
+) -> PlacementDesign {
     let mut seen = std::collections::HashSet::new();
     design.title = design.title.trim().to_owned();
     design.concepts = design
         .concepts
         .iter()
         .map(|concept| concept.trim().to_owned())
-        .filter(|concept| seen.insert(concept.to_lowercase()))
+        .filter(|concept| seen.insert(concept.to_lowercase()) && admit(concept))
         .collect();
     if design.intent.is_empty() {
         design.intent = grounding::intent(context, &design.concepts);

@@ -64,7 +64,7 @@ impl Recipe {
 
     /// The demonstration's recipe for stage 2.
     pub fn keywords() -> Self {
-        Self { epochs: 4, batch: 16, ..Self::themes() }
+        Self { epochs: 3, batch: 16, ..Self::themes() }
     }
 
     pub fn validate(&self) -> Result<(), String> {

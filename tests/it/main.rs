@@ -23,4 +23,5 @@ mod rank;
 mod registry;
 mod s3_server;
 mod serve;
+mod themes;
 mod train;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::aiqa::{TitleCase, TitlePolicy};
+use crate::aiqa::TitlePolicy;
 use crate::config::Config;
 use crate::domain::stage::{Candidate, CandidateSet, PlacementDesign};
 use crate::domain::training::KeywordExample;
@@ -30,8 +30,7 @@ struct Setup {
 
 /// The base models write freely and choose alone, the encoder's weights left out; the students are what the config serves.
 fn setup(system: System, config: &Config) -> Setup {
-    let themes = themes::Settings { reserve: 0, ..config.themes.clone() };
-    let keywords = config.keywords.clone();
+    let (themes, keywords) = (config.themes.clone(), config.keywords.clone());
     let examples = match system {
         System::BaseZeroShot => false,
         System::BaseFewShot => true,
@@ -99,15 +98,11 @@ impl<'a> Asker<'a> {
         contexts: &[&SegmentContext],
     ) -> anyhow::Result<Vec<Vec<PlacementDesign>>> {
         let stage = Themes::new(settings, self.memory)?;
+        let seed = self.config.night.seed;
         let mut questions = Vec::with_capacity(contexts.len());
         for segment in contexts {
-            let (rules, demographics) = (&segment.merchandising.rules, &segment.demographics);
-            let admit = |title: &str| {
-                let case = TitleCase { title, as_of: segment.as_of, rules, demographics };
-                self.policy.judge_keyword(&case).is_empty()
-            };
-            let brief = Brief { placements: PLACEMENTS, admit: &admit, seed: self.config.night.seed };
-            questions.push(stage.question(segment, &brief)?);
+            let admit = |phrase: &str| self.policy.admits(segment, phrase);
+            questions.push(stage.question(segment, &Brief { placements: PLACEMENTS, admit: &admit, seed })?);
         }
         let inquiry =
             Inquiry { stage: "themes", version: stage.version(), prefix: stage.prefix(), questions: vec![] };
@@ -115,7 +110,10 @@ impl<'a> Asker<'a> {
         let answers = self.ask(student, system, inquiry, questions).await?;
         // A page that was cut off or is no JSON is an empty page, and counts as one.
         let design = |(segment, answer): (&&SegmentContext, Option<Answered>)| {
-            let design = stage.design(segment, &answer?.text, PLACEMENTS).ok()?;
+            let admit = |phrase: &str| self.policy.admits(segment, phrase);
+            let design = stage
+                .design(segment, &answer?.text, &Brief { placements: PLACEMENTS, admit: &admit, seed })
+                .ok()?;
             Some(design.placements)
         };
         Ok(contexts.iter().zip(answers).map(|pair| design(pair).unwrap_or_default()).collect())
