@@ -35,7 +35,7 @@ fn share_a_word(a: &str, b: &str) -> bool {
 }
 
 /// Words of four letters or more, in lower case, without a plural's s.
-fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 3);
     words.map(|word| {
         let word = word.to_lowercase();

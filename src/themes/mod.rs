@@ -22,7 +22,7 @@ use phrases::Wording;
 use plan::ThemeSeed;
 use prompt::Page;
 pub use prompt::{Template, V2};
-use select::Bar;
+use select::{Bar, says_twice};
 
 /// How freely the model writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let sampling = Sampling {
-            temperature: 0.5,
+            temperature: 0.3,
             top_p: 0.95,
             top_k: 0,
             repetition_penalty: 1.0,
@@ -234,8 +234,8 @@ pub fn lesson(
     Ok((prompt, template.answer(persona, placements)?))
 }
 
-/// Admitted concepts each once, without surrounding space (a free answer may repeat itself), and an intent where none was
-/// written.
+/// Admitted concepts each once, without surrounding space (a free answer may repeat itself, and say "sausage sausage"), and an
+/// intent where none was written.
 fn tidy(
     mut design: PlacementDesign,
     context: &SegmentContext,
@@ -247,7 +247,7 @@ fn tidy(
         .concepts
         .iter()
         .map(|concept| concept.trim().to_owned())
-        .filter(|concept| seen.insert(concept.to_lowercase()) && admit(concept))
+        .filter(|concept| seen.insert(concept.to_lowercase()) && !says_twice(concept) && admit(concept))
         .collect();
     if design.intent.is_empty() {
         design.intent = grounding::intent(context, &design.concepts);

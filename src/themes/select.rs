@@ -9,6 +9,7 @@ use crate::domain::calendar;
 use crate::domain::stage::PlacementDesign;
 use crate::embed::{EmbedError, Memory, cosine};
 
+use super::grounding::words;
 use super::plan::MIN_ANCHORS;
 
 /// A concept speaks of a signal from this cosine of all-MiniLM-L6-v2.
@@ -30,6 +31,8 @@ pub struct Bar<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Objection {
     None,
+    /// Its title says a word twice.
+    Clumsy,
     /// Too few of its concepts speak of what the segment buys, the campaign or a coming holiday.
     Stray,
     /// It says what an earlier theme says.
@@ -82,6 +85,8 @@ pub fn best_first(written: Vec<PlacementDesign>, bar: &Bar) -> Result<Vec<Placem
             Objection::Repeats
         } else if reading.is_stray(&signals) {
             Objection::Stray
+        } else if says_twice(&theme.title) {
+            Objection::Clumsy
         } else {
             Objection::None
         };
@@ -96,6 +101,12 @@ pub fn best_first(written: Vec<PlacementDesign>, bar: &Bar) -> Result<Vec<Placem
 
 fn is_fit(theme: &PlacementDesign, bar: &Bar) -> bool {
     theme.concepts.len() >= MIN_ANCHORS && (bar.admit)(&theme.title)
+}
+
+/// Whether a word that matters stands in a text more than once ("peaches and peaches").
+pub fn says_twice(text: &str) -> bool {
+    let mut seen = BTreeSet::new();
+    !words(text).all(|word| seen.insert(word))
 }
 
 fn signals(context: &SegmentContext, encoder: &Memory) -> Result<Vec<Arc<[f32]>>, EmbedError> {

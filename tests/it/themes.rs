@@ -33,7 +33,8 @@ fn answer() -> String {
     let stray = placement("A new set of tyres", &["car tyres", "motor oil", "jumper cables"]);
     let halloween =
         placement("Lanterns and treats", &["halloween candy", "halloween pumpkin", "halloween costume"]);
-    let grill = placement("Burgers on the grill", &["ground beef", "burger buns", "ketchup", "mustard"]);
+    let grill =
+        placement("Burgers on the grill", &["ground beef", "burger burger buns", "ketchup", "mustard"]);
     json!({"persona": "Breakfast people.", "placements": [breakfast, again, stray, halloween, grill]})
         .to_string()
 }
@@ -69,4 +70,21 @@ fn a_short_page_keeps_what_it_has() {
 fn an_anchored_answer_stays_as_written() {
     let (page, _) = titles(Mode::Anchored, 2);
     assert_eq!(page, ["Wine and bananas", "Bagels and coffee"]);
+}
+
+#[test]
+fn what_says_a_word_twice_gives_way() {
+    let memory = Memory::new(embed::encoder());
+    let settings = Settings { mode: Mode::Free, ..Settings::default() };
+    let themes = Themes::new(&settings, &memory).expect("templates");
+    let clumsy = placement(
+        "Bagels with more bagels",
+        &["bagels", "cream cheese", "ground coffee", "coffee coffee cups"],
+    );
+    let grill = placement("Burgers on the grill", &["ground beef", "hot dog buns", "ketchup"]);
+    let answer = json!({"persona": "Breakfast people.", "placements": [clumsy, grill]}).to_string();
+    let brief = Brief { placements: 2, admit: &|_| true, seed: 1 };
+    let design = themes.design(&context(), &answer, &brief).expect("a page");
+    assert_eq!(design.placements[0].title, "Burgers on the grill");
+    assert_eq!(design.placements[1].concepts, ["bagels", "cream cheese", "ground coffee"]);
 }
