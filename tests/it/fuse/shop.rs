@@ -164,6 +164,13 @@ impl World {
         let (segment, as_of) = (&self.context.segment_id, self.context.as_of);
         check(page, &Checklist { catalog: &catalog, merchandising: &self.merchandising, segment, as_of })
     }
+
+    pub fn check_manifest(&self, manifest: &StorefrontManifest) -> Vec<Violation> {
+        let catalog = self.catalog();
+        let (segment, as_of) = (&self.context.segment_id, self.context.as_of);
+        let list = Checklist { catalog: &catalog, merchandising: &self.merchandising, segment, as_of };
+        check_manifest(manifest, &list)
+    }
 }
 
 pub fn context(name: &str) -> SegmentContext {

@@ -180,6 +180,7 @@ fn manifest(run: &str, segment: &str) -> StorefrontManifest {
         valid_until: at + chrono::Duration::days(7),
         source: Source::Mixed,
         placements: placements.collect(),
+        variants: Default::default(),
         provenance: Provenance {
             models: [("smollm2-135m-instruct".into(), Digest::of(b"weights"))].into(),
             inputs: Digest::of(b"inputs"),
