@@ -26,10 +26,12 @@ pub fn arm(name: &str) -> ArmId {
 }
 
 pub fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
-    contract::encode(&RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, values)| (name, values, true)),
+    contract::encode(
+        &RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(name, values)| (name, values, true)),
+        )
+        .expect("batch"),
     )
-    .expect("batch"))
     .expect("Parquet")
 }
 
@@ -113,8 +115,11 @@ fn the_read_out_has_scipys_and_statsmodels_figures() {
     reading.effect = figures["effect"].as_f64().expect("effect");
     let report = read(&ingest::events(&file).expect("events"), &reading).expect("report");
     let found = serde_json::to_value(&report).expect("JSON");
-    for (found, expected) in
-        found["metrics"].as_array().expect("metrics").iter().zip(figures["metrics"].as_array().expect("metrics"))
+    for (found, expected) in found["metrics"]
+        .as_array()
+        .expect("metrics")
+        .iter()
+        .zip(figures["metrics"].as_array().expect("metrics"))
     {
         let name = expected["metric"].as_str().expect("metric");
         assert_eq!(found["metric"], name);
@@ -262,7 +267,10 @@ pub const DATED: [Row<'static>; 6] = [
 #[test]
 fn rows_of_a_unit_are_added_and_a_window_takes_days() {
     let whole = events(&DATED);
-    assert_eq!(whole.units.iter().map(|unit| unit.totals.page_views).collect::<Vec<_>>(), [3.0, 1.0, 3.0, 3.0]);
+    assert_eq!(
+        whole.units.iter().map(|unit| unit.totals.page_views).collect::<Vec<_>>(),
+        [3.0, 1.0, 3.0, 3.0]
+    );
     assert_eq!(whole.units[2].totals.revenue, 7.0);
     assert_eq!(whole.days.len(), 2);
     let second = whole.days[1].date;
@@ -278,7 +286,8 @@ fn rows_of_a_unit_are_added_and_a_window_takes_days() {
 
 #[test]
 fn a_window_that_an_arm_is_not_in_leaves_the_arm_out() {
-    let rows = [("a", "alpha", 1, 1.0, 1.0, 20), ("b", "beta", 1, 1.0, 1.0, 21), ("c", "gamma", 1, 1.0, 1.0, 21)];
+    let rows =
+        [("a", "alpha", 1, 1.0, 1.0, 20), ("b", "beta", 1, 1.0, 1.0, 21), ("c", "gamma", 1, 1.0, 1.0, 21)];
     let whole = events(&rows);
     let late = Window { from: Some(whole.days[1].date), until: None };
     let left = within(whole, &late).expect("window");
@@ -307,7 +316,8 @@ fn no_winner_is_called_on_a_broken_split_whatever_the_lift() {
     assert!(broken.metrics[0].contrasts[0].comparison.p_value < 1e-6);
     assert_eq!(broken.verdict, Verdict::SampleRatioMismatch);
     assert!(broken.says.contains("no arm can be called the winner"), "{}", broken.says);
-    let asked = Reading { allocation: Some("control:2,treatment:1".parse().expect("arms")), ..reading("control") };
+    let asked =
+        Reading { allocation: Some("control:2,treatment:1".parse().expect("arms")), ..reading("control") };
     assert_eq!(asked.allocation.as_ref().map(|arms| arms.share(&arm("control"))), Some(2.0 / 3.0));
     assert_eq!(named(400, -3.0, 2).verdict, Verdict::Worse { arm: arm("treatment") });
     assert_eq!(named(400, 0.0, 2).verdict, Verdict::Inconclusive);

@@ -37,21 +37,47 @@ fn read_prints_a_table_and_json_with_stable_keys() {
     let pre = write(
         &shop,
         "pre.parquet",
-        parquet(columns(&[("a", "-", 1, 1.0, 1.0, 0), ("c", "-", 2, 0.0, 0.0, 0), ("z", "-", 9, 9.0, 9.0, 0)])),
+        parquet(columns(&[
+            ("a", "-", 1, 1.0, 1.0, 0),
+            ("c", "-", 2, 0.0, 0.0, 0),
+            ("z", "-", 9, 9.0, 9.0, 0),
+        ])),
     );
     let table = shop.expect(0, &["experiment", "read", "--events", &events]);
-    for part in ["What it says:", "What it does not say:", "sample ratio", "always-valid p", "2017-11-20 to 2017-11-21"] {
+    for part in [
+        "What it says:",
+        "What it does not say:",
+        "sample ratio",
+        "always-valid p",
+        "2017-11-20 to 2017-11-21",
+    ] {
         assert!(table.contains(part), "{part}:\n{table}");
     }
     let text = shop.expect(0, &["experiment", "read", "--events", &events, "--pre", &pre, "--json"]);
     let report: Value = serde_json::from_str(&text).expect("JSON");
     for key in [
-        "/says", "/does_not_say", "/verdict/kind", "/control", "/alpha", "/effect", "/arms/1/units",
-        "/arms/0/expected_share", "/sample_ratio/p_value", "/sample_ratio/alarm", "/days/0",
-        "/metrics/0/metric", "/metrics/0/cuped/theta", "/metrics/0/estimates/1", "/metrics/0/contrasts/0/arm",
-        "/metrics/0/contrasts/0/difference", "/metrics/0/contrasts/0/low", "/metrics/0/contrasts/0/relative/value",
-        "/metrics/0/contrasts/0/p_value", "/metrics/0/contrasts/0/p_holm",
-        "/metrics/0/contrasts/0/sequential/p_value", "/metrics/0/contrasts/0/unadjusted/p_value",
+        "/says",
+        "/does_not_say",
+        "/verdict/kind",
+        "/control",
+        "/alpha",
+        "/effect",
+        "/arms/1/units",
+        "/arms/0/expected_share",
+        "/sample_ratio/p_value",
+        "/sample_ratio/alarm",
+        "/days/0",
+        "/metrics/0/metric",
+        "/metrics/0/cuped/theta",
+        "/metrics/0/estimates/1",
+        "/metrics/0/contrasts/0/arm",
+        "/metrics/0/contrasts/0/difference",
+        "/metrics/0/contrasts/0/low",
+        "/metrics/0/contrasts/0/relative/value",
+        "/metrics/0/contrasts/0/p_value",
+        "/metrics/0/contrasts/0/p_holm",
+        "/metrics/0/contrasts/0/sequential/p_value",
+        "/metrics/0/contrasts/0/unadjusted/p_value",
     ] {
         assert!(report.pointer(key).is_some_and(|value| !value.is_null()), "{key}:\n{text}");
     }
@@ -109,7 +135,10 @@ fn bad_events_are_told_by_file_column_and_row() {
     let replaced = |name: &str, values: arrow::array::ArrayRef| {
         let mut columns = columns(&good);
         columns.retain(|column| column.0 != name);
-        columns.push((["cart_adds", "page_views", "date", "pre_page_views"].iter().find(|n| **n == name).expect("name"), values));
+        columns.push((
+            ["cart_adds", "page_views", "date", "pre_page_views"].iter().find(|n| **n == name).expect("name"),
+            values,
+        ));
         columns
     };
     let blind: Vec<Row> = good.iter().map(|row| (row.0, row.1, 0, row.3, row.4, 0)).collect();
@@ -122,9 +151,15 @@ fn bad_events_are_told_by_file_column_and_row() {
         (changed(4, ("a", "treatment", 1, 1.0, 1.0, 0)), "\"a\" is in the arm treatment in row 5"),
         (changed(0, ("", "control", 1, 1.0, 1.0, 0)), "unit is empty"),
         (changed(0, ("a", "con trol", 1, 1.0, 1.0, 0)), "\"arm\", row 1"),
-        (replaced("page_views", Arc::new(Int64Array::from(vec![1, 1, 1, -4, 1, 1]))), "\"page_views\", row 4"),
+        (
+            replaced("page_views", Arc::new(Int64Array::from(vec![1, 1, 1, -4, 1, 1]))),
+            "\"page_views\", row 4",
+        ),
         (replaced("cart_adds", Arc::new(StringArray::from(vec!["1"; 6]))), "\"cart_adds\" must be f64"),
-        (replaced("cart_adds", Arc::new(Float64Array::from(vec![None; 6]))), "\"cart_adds\" is null in row 1"),
+        (
+            replaced("cart_adds", Arc::new(Float64Array::from(vec![None; 6]))),
+            "\"cart_adds\" is null in row 1",
+        ),
         (replaced("date", Arc::new(half_dated)), "either every row has a date or none has"),
         (replaced("pre_page_views", Arc::new(Int64Array::from(vec![1; 6]))), "all three"),
         (columns(&blind), "no page views"),
@@ -159,13 +194,15 @@ fn more_adds_than_views_and_no_adds_at_all_are_fine() {
 #[test]
 fn plan_takes_figures_or_events() {
     let shop = shop();
-    let given = ["experiment", "plan", "--baseline", "0.8", "--variance", "2.5", "--views-per-unit", "6", "--json"];
+    let given =
+        ["experiment", "plan", "--baseline", "0.8", "--variance", "2.5", "--views-per-unit", "6", "--json"];
     let plan: Value = serde_json::from_str(&shop.expect(0, &given)).expect("JSON");
     assert_eq!(plan["arms"][0]["units"], 613_193);
     assert_eq!(plan["total_page_views"], 6 * 2 * 613_193);
     assert!(plan["sequential_units"].as_u64() > plan["total_units"].as_u64());
     let events = write(&shop, "events.parquet", parquet(columns(&DATED)));
-    let text = shop.expect(0, &["experiment", "plan", "--events", &events, "--effect", "0.5", "--units", "100"]);
+    let text =
+        shop.expect(0, &["experiment", "plan", "--events", &events, "--effect", "0.5", "--units", "100"]);
     assert!(text.contains("+50.00 %") && text.contains("units at hand"), "{text}");
     // Three arms share alpha.
     let three = shop.expect(0, &[&given[..], &["--arms", "control:1,a:1,b:1"]].concat());
@@ -179,7 +216,10 @@ fn assign_answers_one_household_a_list_or_a_table() {
     let shop = shop();
     let base = ["experiment", "assign", "--salt", "spring-2018", "--arms", "control:50,treatment:50"];
     let ask = |more: &[&str]| shop.expect(0, &[&base[..], more].concat());
-    assert_eq!(ask(&["--household", "household-42", "--household", "7"]), "7\tcontrol\nhousehold-42\ttreatment\n");
+    assert_eq!(
+        ask(&["--household", "household-42", "--household", "7"]),
+        "7\tcontrol\nhousehold-42\ttreatment\n"
+    );
     let list = write(&shop, "households.txt", "household-42\n\n  7 \n7\n");
     let json: Value = serde_json::from_str(&ask(&["--households", &list, "--json"])).expect("JSON");
     assert_eq!(json, serde_json::json!({"7": "control", "household-42": "treatment"}));

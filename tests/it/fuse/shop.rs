@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+use endcap::domain::manifest::StorefrontManifest;
 use endcap::domain::merchandising::{
     Campaign, Merchandising, Objective, PageShape, Rule, RuleKind, Target, Window,
 };
@@ -12,7 +13,9 @@ use endcap::domain::stage::{
     Candidate, ChosenPlacement, FusedPage, JudgedPage, PlacementDesign, ProductHit, StockedPlacement,
 };
 use endcap::domain::{Catalog, KeywordId, Product, ProductId, SegmentContext, SegmentId};
-use endcap::fuse::{Audience, CheckablePage, Checklist, FuseError, Fuser, Settings, Shop, Violation, check};
+use endcap::fuse::{
+    Audience, CheckablePage, Checklist, FuseError, Fuser, Settings, Shop, Violation, check, check_manifest,
+};
 
 /// Aisles of the shop; each has the types "<aisle> one", "<aisle> two", "<aisle> three", of four products
 /// each.
