@@ -301,8 +301,8 @@ fn named(units: usize, treatment_adds: f64, treatment_share: usize) -> Report {
         .iter()
         .enumerate()
         .map(|(at, name)| match at % treatment_share {
-            0 => (name.as_str(), "treatment", 4, treatment_adds + (at % 7) as f64, 1.0, 0),
-            _ => (name.as_str(), "control", 4, 1.0 + (at % 5) as f64, 1.0, 0),
+            0 => (name.as_str(), "treatment", 4, 3.0 + treatment_adds + (at % 7) as f64, 1.0, 0),
+            _ => (name.as_str(), "control", 4, 4.0 + (at % 5) as f64, 1.0, 0),
         })
         .collect();
     read(&events(&rows), &reading("control")).expect("report")

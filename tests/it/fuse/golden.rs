@@ -90,10 +90,11 @@ fn the_manifest_of_two_arms_is_the_golden_file_byte_for_byte() {
 fn mer_1_the_rules_are_held_against_every_arm() {
     let (mut world, made) = with_holdout();
     assert_eq!(world.check_manifest(&made), []);
-    let [own, variant] = [&made.placements, &made.variants[0].placements]
-        .map(|placements| placements.iter().map(|placement| placement.title.clone()).collect::<Vec<_>>());
-    let only_there = variant.iter().find(|title| !own.contains(title)).expect("a title of the variant alone");
-    world.rule("tonight", RuleKind::BannedPhrases { phrases: vec![only_there.clone()] });
+    let own: Vec<_> = made.placements.iter().flat_map(|placement| &placement.products).collect();
+    let mut shown = made.variants[0].placements.iter().flat_map(|placement| &placement.products);
+    let only_there = shown.find(|product| !own.contains(product)).expect("a product of the variant alone");
+    let phrases = vec![only_there.title.clone()];
+    world.rule("tonight", RuleKind::BannedPhrases { phrases });
     assert_eq!(world.check_page(&CheckablePage::from(&made)), [], "the own page keeps the rule");
     assert!(world.check_manifest(&made).iter().any(|violation| violation.rule_id == "tonight"));
 }
