@@ -31,6 +31,7 @@ pub mod distill;
 pub mod domain;
 pub mod embed;
 pub mod eval;
+pub mod experiment;
 pub mod fuse;
 pub mod index;
 pub mod ingest;

@@ -4,6 +4,7 @@ mod bench;
 mod distill;
 mod eval;
 mod exit;
+mod experiment;
 mod explain;
 mod index;
 mod output;
@@ -73,6 +74,8 @@ enum Verb {
     Bench(bench::Args),
     /// Judge the models' answers on held-out segments
     Eval(eval::Args),
+    /// Plan, assign and read an A/B test of pages
+    Experiment(experiment::Args),
 }
 
 /// What every verb is given.
@@ -133,6 +136,7 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
             Verb::Distill(args) => distill::run(args, &context).await,
             Verb::Bench(args) => bench::run(args, &context),
             Verb::Eval(args) => eval::run(args, &context).await,
+            Verb::Experiment(args) => experiment::run(args, &context).await,
         }
     })
 }

@@ -125,6 +125,18 @@ id!(
     HouseholdId, "household_id", check_opaque
 );
 id!(
+    /// An arm of an experiment ("control"). Part of published pages and of addresses, so its characters are restricted.
+    ArmId, "arm", check_key
+);
+id!(
+    /// What tells one experiment's assignment of arms from another's.
+    Salt, "salt", check_key
+);
+id!(
+    /// A unit of randomisation, such as a household; opaque, never published.
+    UnitId, "unit", check_opaque
+);
+id!(
     /// A placement of one page: stable for the same position and title.
     PlacementId, "placement_id", check_key
 );

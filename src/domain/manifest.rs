@@ -7,7 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::stage::Source;
-use super::{Digest, PlacementId, ProductId, RunId, SegmentId};
+use super::{ArmId, Digest, PlacementId, ProductId, RunId, SegmentId};
+
+mod variants;
+
+pub use variants::{Variant, VariantError, Variants};
 
 /// Version of [`StorefrontManifest`].
 pub const STOREFRONT_SCHEMA: &str = "endcap.storefront/v1";
@@ -27,9 +31,44 @@ pub struct StorefrontManifest {
     pub valid_until: DateTime<Utc>,
     /// How the page was made.
     pub source: Source,
-    /// In page order.
+    /// In page order. Whoever is in no arm of `variants` sees these.
     pub placements: Vec<ManifestPlacement>,
+    /// Other pages for arms of an experiment; absent without one.
+    #[serde(default, skip_serializing_if = "Variants::is_empty")]
+    pub variants: Variants,
     pub provenance: Provenance,
+}
+
+impl StorefrontManifest {
+    /// What a shopper of `arm` sees: its variant, or the page itself where it has none.
+    pub fn for_arm(&self, arm: Option<&ArmId>) -> &[ManifestPlacement] {
+        let variant = arm.and_then(|arm| self.variants.iter().find(|variant| variant.arm == *arm));
+        variant.map_or(&self.placements, |variant| &variant.placements)
+    }
+
+    /// Every page in the manifest: its own, then the variants'.
+    pub fn pages(&self) -> impl Iterator<Item = &[ManifestPlacement]> {
+        let variants = self.variants.iter().map(|variant| variant.placements.as_slice());
+        std::iter::once(self.placements.as_slice()).chain(variants)
+    }
+
+    /// Every placement of every page.
+    pub fn every_placement(&self) -> impl Iterator<Item = &ManifestPlacement> {
+        self.pages().flatten()
+    }
+
+    /// This page with `other`, made for the same segment by the same run, as what `arm` sees.
+    pub fn with_variant(mut self, arm: ArmId, other: Self) -> Result<Self, VariantError> {
+        if (&self.segment_id, &self.run_id) != (&other.segment_id, &other.run_id) {
+            let page = |page: &Self| format!("{} of run {}", page.segment_id, page.run_id);
+            return Err(VariantError::OtherPage { arm, page: page(&self), other: page(&other) });
+        }
+        if !other.variants.is_empty() {
+            return Err(VariantError::Nested { arm });
+        }
+        self.variants.push(Variant { arm, source: other.source, placements: other.placements })?;
+        Ok(self)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -6,6 +6,7 @@
 pub mod calendar;
 pub mod catalog;
 pub mod digest;
+pub mod experiment;
 pub mod explain;
 pub mod ids;
 pub mod manifest;
@@ -17,5 +18,7 @@ pub mod training;
 
 pub use catalog::{Catalog, Interaction, Keyword, KeywordKind, Product};
 pub use digest::Digest;
-pub use ids::{HouseholdId, IdError, KeywordId, PlacementId, ProductId, RunId, SegmentId};
+pub use ids::{
+    ArmId, HouseholdId, IdError, KeywordId, PlacementId, ProductId, RunId, Salt, SegmentId, UnitId,
+};
 pub use segment::SegmentContext;

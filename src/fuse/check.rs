@@ -9,7 +9,7 @@ use std::fmt;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use crate::domain::manifest::{ManifestProduct, StorefrontManifest};
+use crate::domain::manifest::{ManifestPlacement, ManifestProduct, StorefrontManifest};
 use crate::domain::merchandising::{Merchandising, QuotaScope, Rule, RuleKind, Target};
 use crate::domain::stage::FusedPage;
 use crate::domain::{Catalog, Product, ProductId, SegmentId};
@@ -94,9 +94,16 @@ impl From<&FusedPage> for CheckablePage {
     }
 }
 
+/// The manifest's own page; its variants are pages of their own ([`check_manifest`] reads all).
 impl From<&StorefrontManifest> for CheckablePage {
     fn from(page: &StorefrontManifest) -> Self {
-        let rows = page.placements.iter().map(|placement| {
+        Self::from(page.placements.as_slice())
+    }
+}
+
+impl From<&[ManifestPlacement]> for CheckablePage {
+    fn from(placements: &[ManifestPlacement]) -> Self {
+        let rows = placements.iter().map(|placement| {
             let own = std::iter::once(&placement.title).chain(&placement.keywords).chain(&placement.campaign);
             let texts = |product: &ManifestProduct| {
                 let parts =
@@ -122,6 +129,11 @@ pub fn check(page: &CheckablePage, list: &Checklist<'_>) -> Vec<Violation> {
         checker.rule(rule);
     }
     checker.found
+}
+
+/// [`check`] of every page of the manifest: its own, then its variants' (MER-1 holds whichever arm a shopper is in).
+pub fn check_manifest(manifest: &StorefrontManifest, list: &Checklist<'_>) -> Vec<Violation> {
+    manifest.pages().flat_map(|page| check(&CheckablePage::from(page), list)).collect()
 }
 
 struct Checker<'a> {

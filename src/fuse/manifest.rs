@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::domain::manifest::{
-    ManifestPlacement, ManifestProduct, Provenance, STOREFRONT_SCHEMA, StorefrontManifest,
+    ManifestPlacement, ManifestProduct, Provenance, STOREFRONT_SCHEMA, StorefrontManifest, Variants,
 };
 use crate::domain::stage::{FusedPage, FusedPlacement};
 use crate::domain::{Catalog, PlacementId, Product, ProductId, RunId};
@@ -40,6 +40,7 @@ pub fn manifest(page: &FusedPage, catalog: &Catalog, stamp: &Stamp) -> Result<St
         valid_until: stamp.valid_until,
         source: page.source,
         placements: placements.collect::<Result<_, FuseError>>()?,
+        variants: Variants::default(),
         provenance: stamp.provenance.clone(),
     })
 }

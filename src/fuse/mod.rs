@@ -50,7 +50,7 @@ use shelf::Shelf;
 
 pub use check::{
     CheckablePage, Checklist, IN_STOCK, KNOWN_PRODUCT, PAGE_SIZE, PLACEMENT_SIZE, REPEATED_PRODUCT,
-    Violation, check,
+    Violation, check, check_manifest,
 };
 pub use error::FuseError;
 pub use manifest::{Stamp, manifest};

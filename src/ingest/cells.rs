@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use arrow::array::{Array, ArrayRef, AsArray, StructArray};
-use arrow::datatypes::{Date32Type, Float32Type, UInt32Type};
+use arrow::datatypes::{Date32Type, Float32Type, Float64Type, UInt32Type};
 use chrono::NaiveDate;
 
 use super::IngestError;
@@ -25,7 +25,7 @@ pub(super) enum Range {
 }
 
 impl Range {
-    fn contains(self, value: f32) -> bool {
+    fn contains(self, value: f64) -> bool {
         match self {
             Self::Any => true,
             Self::Amount => value >= 0.0,
@@ -128,10 +128,23 @@ impl<'a> Cells<'a> {
 
     pub fn number(&self, column: &str, at: usize, range: Range) -> Result<f32, IngestError> {
         let value = self.column(column).as_primitive::<Float32Type>().value(at);
+        if value.is_finite() && range.contains(value.into()) {
+            return Ok(value);
+        }
+        Err(self.refuse(column, at, format!("{value} must be {}", range.demand())))
+    }
+
+    /// A cell of a column that the contract holds in double precision.
+    pub fn double(&self, column: &str, at: usize, range: Range) -> Result<f64, IngestError> {
+        let value = self.column(column).as_primitive::<Float64Type>().value(at);
         if value.is_finite() && range.contains(value) {
             return Ok(value);
         }
         Err(self.refuse(column, at, format!("{value} must be {}", range.demand())))
+    }
+
+    pub fn is_null(&self, column: &str, at: usize) -> bool {
+        self.column(column).is_null(at)
     }
 
     pub fn optional_number(&self, column: &str, at: usize, range: Range) -> Result<Option<f32>, IngestError> {

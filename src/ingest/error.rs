@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use parquet::errors::ParquetError;
 
+use crate::domain::ArmId;
+
 /// Why an input was refused. Rows are counted from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
@@ -30,6 +32,11 @@ pub enum IngestError {
     Cell { file: String, column: String, row: u64, problem: String },
     #[error("{file}: {column} {value:?} stands in row {first} and again in row {second}; keep one of them")]
     Duplicate { file: String, column: String, value: String, first: u64, second: u64 },
+    #[error(
+        "{file}: the unit {unit:?} is in the arm {arm} in row {row}, but was in the arm {before} in an earlier one; a unit stays \
+         in one arm: find out how it came to see both, and leave it out"
+    )]
+    TwoArms { file: String, unit: String, row: u64, arm: ArmId, before: ArmId },
     #[error("{file} has no rows; at least one {what} is needed")]
     NoRows { file: String, what: &'static str },
     #[error("{file}: row {row} is as of {found}, the first row as of {first}; one file holds one night")]

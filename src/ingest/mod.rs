@@ -5,7 +5,7 @@
 //!
 //! - every column of the contract that is not nullable, in any order; further columns are ignored;
 //! - text as utf8, large utf8, utf8 view or a dictionary of them; numbers as f32 or f64; counts as any integer that
-//!   fits; lists with 32- or 64-bit offsets;
+//!   fits; doubles as any number; lists with 32- or 64-bit offsets;
 //! - text of any content, as data: white space is folded to single spaces and trimmed, any other control character
 //!   (NUL among them) is an error, and so is a cell longer than its limit.
 //!
@@ -14,6 +14,7 @@
 mod cells;
 pub mod contract;
 mod error;
+mod experiment;
 mod interactions;
 mod keywords;
 mod location;
@@ -24,6 +25,7 @@ mod table;
 mod text;
 
 pub use error::IngestError;
+pub use experiment::{activity, events, households};
 pub use interactions::{InteractionRow, assignments, interactions};
 pub use keywords::keywords;
 pub use location::{Location, TableFile, fetch};

@@ -102,6 +102,9 @@ fn accepts(expected: &DataType, found: &DataType) -> bool {
         (DataType::Utf8, DataType::Dictionary(_, values)) => accepts(expected, values),
         (DataType::Utf8, found) => found.is_string(),
         (DataType::Float32, found) => matches!(found, DataType::Float32 | DataType::Float64),
+        (DataType::Float64, found) => {
+            found.is_integer() || matches!(found, DataType::Float32 | DataType::Float64)
+        }
         (DataType::UInt32, found) => found.is_integer(),
         (DataType::List(item), DataType::List(other) | DataType::LargeList(other)) => {
             accepts(item.data_type(), other.data_type())

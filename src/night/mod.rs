@@ -27,7 +27,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::aiqa::TitlePolicy;
-use crate::domain::manifest::{ManifestProduct, StorefrontManifest};
+use crate::domain::manifest::{ManifestProduct, StorefrontManifest, VariantError};
 use crate::domain::stage::FusedPage;
 use crate::domain::{SegmentContext, SegmentId};
 use crate::embed::Memory;
@@ -43,7 +43,7 @@ pub use inputs::{Inputs, Shelf, load_shelf};
 pub use plan::{Plan, Recipe, Shard};
 pub use progress::Progress;
 pub use report::{Ending, Figures, Funnel, Report};
-pub use settings::Settings;
+pub use settings::{Settings, VariantPage};
 pub use stages::{GroupError, Outcome};
 pub use workspace::{WorkError, Workspace, write_whole};
 
@@ -71,6 +71,15 @@ pub enum NightError {
         "groups {missing:?} of run {run} are not finished; run their shards first (`endcap run --shard i/n`)"
     )]
     Unfinished { run: String, missing: Vec<usize> },
+}
+
+/// Why a segment's page could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    #[error(transparent)]
+    Fuse(#[from] FuseError),
+    #[error(transparent)]
+    Variant(#[from] VariantError),
 }
 
 /// The models and the index, loaded once.
@@ -261,6 +270,23 @@ impl Night<'_> {
             provenance: self.plan.provenance.clone(),
         };
         fuse::manifest(page, &self.inputs.catalog, &stamp)
+    }
+
+    /// The manifest of `page`, with a variant for each arm of the experiment that runs, if one does.
+    fn manifest_of_arms(
+        &self,
+        page: &FusedPage,
+        ranker_page: &FusedPage,
+    ) -> Result<StorefrontManifest, PageError> {
+        let mut manifest = self.manifest(page)?;
+        for (arm, kind) in &self.settings.night.variants {
+            let shown = match kind {
+                VariantPage::Cascade => page,
+                VariantPage::Ranker => ranker_page,
+            };
+            manifest = manifest.with_variant(arm.clone(), self.manifest(shown)?)?;
+        }
+        Ok(manifest)
     }
 
     /// Cards of `page`'s products that `manifest` does not hold, in order of id.

@@ -1,6 +1,20 @@
 //! `[night]` of the config.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::domain::ArmId;
+
+/// A page that a night makes of a segment anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VariantPage {
+    /// The fused page, which is also the manifest's own: for an A/A test.
+    Cascade,
+    /// The page the ranker makes alone.
+    Ranker,
+}
 
 /// How a night is cut up, and when it is not good enough to publish.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +34,8 @@ pub struct Settings {
     pub retrieved_products: usize,
     /// Searches under way at once; 1..=64.
     pub concurrent_searches: usize,
+    /// Arms of a running experiment → what their shoppers see instead of the page; empty without one.
+    pub variants: BTreeMap<ArmId, VariantPage>,
 }
 
 impl Default for Settings {
@@ -32,6 +48,7 @@ impl Default for Settings {
             renew_days: 2,
             retrieved_products: 40,
             concurrent_searches: 16,
+            variants: BTreeMap::new(),
         }
     }
 }
@@ -55,6 +72,6 @@ impl Settings {
 
     /// The settings that can change a page's bytes.
     pub fn shaping(&self) -> impl Serialize {
-        (self.seed, self.retrieved_products)
+        (self.seed, self.retrieved_products, &self.variants)
     }
 }

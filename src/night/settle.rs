@@ -12,7 +12,7 @@ use crate::domain::explain::PageStory;
 use crate::domain::manifest::{ManifestPlacement, PageStatus, StorefrontManifest, to_bytes};
 use crate::domain::stage::Source;
 use crate::domain::{RunId, SegmentContext, SegmentId};
-use crate::fuse::{self, Audience, CheckablePage, Checklist, Fuser};
+use crate::fuse::{self, Audience, Checklist, Fuser};
 use crate::publish::{self, PageBytes, PagePlan, Store};
 
 use super::report::Failure;
@@ -130,6 +130,7 @@ fn unchanged(night: &Night, new: &StorefrontManifest, older: &StorefrontManifest
     older.schema == new.schema
         && older.source == new.source
         && older.placements == new.placements
+        && older.variants == new.variants
         && older.valid_until >= renew
 }
 
@@ -141,7 +142,7 @@ fn allowed(night: &Night, context: &SegmentContext, page: &StorefrontManifest) -
         segment: &context.segment_id,
         as_of: night.plan.as_of,
     };
-    let violations = fuse::check(&CheckablePage::from(page), &checklist);
+    let violations = fuse::check_manifest(page, &checklist);
     if let Some(first) = violations.first() {
         tracing::warn!(segment = %context.segment_id, violation = %first, "last night's page breaks tonight's rules");
     }
@@ -149,7 +150,7 @@ fn allowed(night: &Night, context: &SegmentContext, page: &StorefrontManifest) -
         Source::Ranker => accepts_phrase(night, context, &placement.title),
         _ => accepts_title(night, context, &placement.title),
     };
-    violations.is_empty() && page.placements.iter().all(reads_well)
+    violations.is_empty() && page.every_placement().all(reads_well)
 }
 
 fn carry_out(

@@ -19,16 +19,16 @@ use crate::domain::stage::{
     CandidateSet, ChosenPlacement, JudgedPage, PageDesign, StockedPage, StockedPlacement,
 };
 use crate::domain::{SegmentContext, SegmentId};
-use crate::fuse::{Audience, FuseError, Fuser};
+use crate::fuse::{Audience, Fuser};
 use crate::index::{IndexError, ProductFilter};
 use crate::keywords::{Keywords, KeywordsError};
 use crate::lm::Usage;
 use crate::themes::{Brief, Themes, ThemesError};
 
-use super::Night;
 use super::answers::{Answers, AskError, Inquiry, Replies, Student};
 use super::progress::Progress;
 use super::workspace::WorkError;
+use super::{Night, PageError};
 
 /// What became of a segment within its group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -324,7 +324,7 @@ impl<'a> GroupRun<'a> {
         aiqa::judge_page(&night.tools.policy, &input, &night.tools.encoder)
     }
 
-    fn story(&self, draft: &Draft<'a>, judged: JudgedPage) -> Result<PageStory, FuseError> {
+    fn story(&self, draft: &Draft<'a>, judged: JudgedPage) -> Result<PageStory, PageError> {
         let night = self.night;
         let context = draft.context;
         let accepts_title = |aisle: &str| accepts_phrase(night, context, aisle);
@@ -335,7 +335,7 @@ impl<'a> GroupRun<'a> {
         } else {
             self.fuser.fuse(&judged, &audience)?
         };
-        let manifest = night.manifest(&fused)?;
+        let manifest = night.manifest_of_arms(&fused, &ranker_page)?;
         Ok(PageStory {
             context: context.clone(),
             design: draft.design.clone(),

@@ -5,7 +5,7 @@ mod driver;
 use endcap::cli::serve::Stories;
 use serde_json::json;
 
-use crate::serve::fixture::{CARRIED, FIRST, HOSTILE, PERSONA, REJECTED, SECOND, Shop};
+use crate::serve::fixture::{CARRIED, FIRST, HOSTILE, PERSONA, REJECTED, SECOND, SHORT_ARM, Shop};
 use driver::{Browser, Keys};
 
 /// The title a page has once it is on show.
@@ -251,6 +251,18 @@ async fn a_screen_reader_finds_its_way() {
     assert_eq!(browser.attribute("#content", "aria-busy").await, "false");
     browser.assert_quiet(&origin).await;
     browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_arm_of_the_address_sees_its_variant() {
+    let shop = Shop::open().await;
+    for (arm, shelves) in [(SHORT_ARM, 1), ("stranger", 3)] {
+        let (browser, origin) = open(&shop, &format!("?arm={arm}")).await;
+        browser.wait_for("document.title", &title_of(FIRST)).await;
+        assert_eq!(browser.count(".shelf").await, shelves, "{arm}");
+        browser.assert_quiet(&origin).await;
+        browser.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

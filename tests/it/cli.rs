@@ -130,6 +130,9 @@ fn every_verb_has_help_with_an_example() {
         &["distill", "export"],
         &["distill", "send"],
         &["distill", "import"],
+        &["experiment", "read"],
+        &["experiment", "plan"],
+        &["experiment", "assign"],
     ] {
         let help = shop.expect(0, &[verb, &["--help"]].concat());
         assert!(help.contains("Example"), "{verb:?}:\n{help}");

@@ -12,6 +12,7 @@ mod distill;
 mod docs;
 mod embed;
 mod eval;
+mod experiment;
 mod fuse;
 mod index;
 mod ingest;

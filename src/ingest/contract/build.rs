@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Date32Type, Field, SchemaRef};
 use chrono::NaiveDate;
 
 use crate::domain::segment::Distinctive;
-use crate::domain::{HouseholdId, Interaction, Keyword, Product, SegmentContext, SegmentId};
+use crate::domain::{ArmId, HouseholdId, Interaction, Keyword, Product, SegmentContext, SegmentId, UnitId};
 
 /// `segments.parquet` of these rows; their merchandising is not part of the contract.
 pub fn segments(rows: &[SegmentContext]) -> RecordBatch {
@@ -97,6 +97,12 @@ pub fn assignments(rows: &BTreeMap<HouseholdId, SegmentId>) -> RecordBatch {
     let columns =
         vec![texts(rows.keys().map(HouseholdId::as_str)), texts(rows.values().map(SegmentId::as_str))];
     batch(super::assignments_schema(), columns)
+}
+
+/// Units and their arms.
+pub fn arms(rows: &BTreeMap<UnitId, ArmId>) -> RecordBatch {
+    let columns = vec![texts(rows.keys().map(UnitId::as_str)), texts(rows.values().map(ArmId::as_str))];
+    batch(super::arms_schema(), columns)
 }
 
 fn batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {

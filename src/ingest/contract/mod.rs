@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
-pub use build::{assignments, interactions, keywords, products, segments};
+pub use build::{arms, assignments, interactions, keywords, products, segments};
 pub use write::{
-    encode, write_assignments, write_interactions, write_keywords, write_products, write_segments,
+    encode, write_arms, write_assignments, write_interactions, write_keywords, write_products, write_segments,
 };
 
 /// File names of the contracts in an input folder.
@@ -126,4 +126,42 @@ pub fn assignments_schema() -> SchemaRef {
         required("household_id", DataType::Utf8),
         required("segment_id", DataType::Utf8),
     ]))
+}
+
+/// What a unit did before an experiment, a row a unit or several (they are added).
+pub fn activity_schema() -> SchemaRef {
+    Arc::new(Schema::new(activity_fields()))
+}
+
+fn activity_fields() -> Vec<Field> {
+    vec![
+        required("unit", DataType::Utf8),
+        required("page_views", DataType::UInt32),
+        required("cart_adds", DataType::Float64),
+        required("revenue", DataType::Float64),
+    ]
+}
+
+/// The events of an experiment: the columns of [`activity_schema`] and the unit's `arm`, a row a unit or several (they are
+/// added). `date` and the pre-period (`pre_page_views`, `pre_cart_adds`, `pre_revenue`) are nullable.
+pub fn events_schema() -> SchemaRef {
+    let mut fields = activity_fields();
+    fields.insert(1, required("arm", DataType::Utf8));
+    fields.extend([
+        optional("date", DataType::Date32),
+        optional("pre_page_views", DataType::UInt32),
+        optional("pre_cart_adds", DataType::Float64),
+        optional("pre_revenue", DataType::Float64),
+    ]);
+    Arc::new(Schema::new(fields))
+}
+
+/// Which arm each unit is in.
+pub fn arms_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![required("unit", DataType::Utf8), required("arm", DataType::Utf8)]))
+}
+
+/// The households of any table that names them, such as `assignments.parquet`.
+pub fn households_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![required("household_id", DataType::Utf8)]))
 }

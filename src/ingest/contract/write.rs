@@ -11,7 +11,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::super::IngestError;
 use super::build;
-use crate::domain::{HouseholdId, Interaction, Keyword, Product, SegmentContext, SegmentId};
+use crate::domain::{ArmId, HouseholdId, Interaction, Keyword, Product, SegmentContext, SegmentId, UnitId};
 
 /// The bytes of a Parquet file holding `batch`.
 pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, ParquetError> {
@@ -42,6 +42,10 @@ pub fn write_interactions(path: &Path, rows: &[Interaction]) -> Result<(), Inges
 
 pub fn write_assignments(path: &Path, rows: &BTreeMap<HouseholdId, SegmentId>) -> Result<(), IngestError> {
     write(path, &build::assignments(rows))
+}
+
+pub fn write_arms(path: &Path, rows: &BTreeMap<UnitId, ArmId>) -> Result<(), IngestError> {
+    write(path, &build::arms(rows))
 }
 
 /// Writes beside `path` and renames, so that no reader sees half a file.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use endcap::domain::manifest::{Provenance, STOREFRONT_SCHEMA, StorefrontManifest, to_bytes};
 use endcap::domain::merchandising::RuleKind;
 use endcap::domain::stage::FusedPage;
-use endcap::domain::{Digest, RunId};
+use endcap::domain::{ArmId, Digest, RunId};
 use endcap::fuse::{CheckablePage, FuseError, Stamp, manifest};
 
 use super::shop::*;
@@ -69,6 +69,38 @@ fn the_manifest_is_the_golden_file_byte_for_byte() {
     let (world, page) = fused();
     let made = manifest(&page, &world.catalog(), &stamp()).expect("manifest");
     assert_committed("tests/golden/storefront-v1.json", &to_bytes(&made).expect("bytes"));
+}
+
+/// The fused page with the ranker's as what the arm `holdout` sees.
+fn with_holdout() -> StorefrontManifest {
+    let (world, page) = fused();
+    let made = |page: &FusedPage| manifest(page, &world.catalog(), &stamp()).expect("manifest");
+    let ranker_page = world.ranker_page().expect("the ranker's page");
+    let both = made(&page).with_variant(ArmId::parse("holdout").expect("arm"), made(&ranker_page));
+    both.expect("one segment, one run")
+}
+
+#[test]
+fn the_manifest_of_two_arms_is_the_golden_file_byte_for_byte() {
+    let made = with_holdout();
+    assert_committed("tests/golden/storefront-v1-variants.json", &to_bytes(&made).expect("bytes"));
+}
+
+#[test]
+fn mer_1_the_rules_are_held_against_every_arm() {
+    let (mut world, page) = fused();
+    let own = manifest(&page, &world.catalog(), &stamp()).expect("manifest");
+    let mut other = own.clone();
+    other.placements[0].title = "Sourdough corner".into();
+    let made = own.with_variant(ArmId::parse("bread").expect("arm"), other).expect("variant");
+    assert_eq!(world.check_manifest(&made), []);
+    world.rule("tonight", RuleKind::BannedPhrases { phrases: vec!["sourdough".into()] });
+    assert_eq!(world.check_page(&CheckablePage::from(&made)), [], "the own page keeps the rule");
+    let violations = world.check_manifest(&made);
+    assert_eq!(
+        violations.iter().map(|violation| violation.rule_id.as_str()).collect::<Vec<_>>(),
+        ["tonight"]
+    );
 }
 
 #[test]

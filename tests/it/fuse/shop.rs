@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+use endcap::domain::manifest::StorefrontManifest;
 use endcap::domain::merchandising::{
     Campaign, Merchandising, Objective, PageShape, Rule, RuleKind, Target, Window,
 };
@@ -12,7 +13,9 @@ use endcap::domain::stage::{
     Candidate, ChosenPlacement, FusedPage, JudgedPage, PlacementDesign, ProductHit, StockedPlacement,
 };
 use endcap::domain::{Catalog, KeywordId, Product, ProductId, SegmentContext, SegmentId};
-use endcap::fuse::{Audience, CheckablePage, Checklist, FuseError, Fuser, Settings, Shop, Violation, check};
+use endcap::fuse::{
+    Audience, CheckablePage, Checklist, FuseError, Fuser, Settings, Shop, Violation, check, check_manifest,
+};
 
 /// Aisles of the shop; each has the types "<aisle> one", "<aisle> two", "<aisle> three", of four products
 /// each.
@@ -163,6 +166,13 @@ impl World {
         let catalog = self.catalog();
         let (segment, as_of) = (&self.context.segment_id, self.context.as_of);
         check(page, &Checklist { catalog: &catalog, merchandising: &self.merchandising, segment, as_of })
+    }
+
+    pub fn check_manifest(&self, manifest: &StorefrontManifest) -> Vec<Violation> {
+        let catalog = self.catalog();
+        let (segment, as_of) = (&self.context.segment_id, self.context.as_of);
+        let list = Checklist { catalog: &catalog, merchandising: &self.merchandising, segment, as_of };
+        check_manifest(manifest, &list)
     }
 }
 

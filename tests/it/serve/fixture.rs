@@ -7,14 +7,14 @@ use endcap::cli::serve::{ServeState, Stories, router};
 use endcap::domain::explain::PageStory;
 use endcap::domain::manifest::{
     ManifestPlacement, ManifestProduct, PageStatus, Provenance, STOREFRONT_SCHEMA, StorefrontManifest,
-    to_bytes,
+    Variant, to_bytes,
 };
 use endcap::domain::segment::{ActiveCampaign, ActiveMerchandising, Distinctive, Shopping};
 use endcap::domain::stage::{
     Candidate, ChosenPlacement, FusedPage, FusedPlacement, PageDesign, PlacementDesign, ProductHit,
     ScoreParts, ScoredProduct, Source, StockedPlacement, Subject, Verdict,
 };
-use endcap::domain::{Digest, KeywordId, PlacementId, ProductId, RunId, SegmentContext, SegmentId};
+use endcap::domain::{ArmId, Digest, KeywordId, PlacementId, ProductId, RunId, SegmentContext, SegmentId};
 use endcap::publish::{self, PageBytes, PagePlan, PublishPlan, Store};
 
 pub const LAST_WEEK: &str = "2017-11-13-9b0e44aa1c02";
@@ -29,6 +29,9 @@ pub const CARRIED: &str = "seg-003";
 
 pub const HOSTILE: &str =
     r#"<script>document.title = "taken"</script><img src=x onerror="document.title='taken'">"#;
+
+/// An arm of an experiment that sees every page's first placement only.
+pub const SHORT_ARM: &str = "short";
 
 pub const PERSONA: &str = "Small-basket shopper of asparagus and crisp apples.";
 pub const REJECTED: &str = "Lowest prices on pork";
@@ -171,6 +174,12 @@ fn manifest(run: &str, segment: &str) -> StorefrontManifest {
         campaign: placement.campaign.clone(),
         products: (0..7).map(product).collect(),
     });
+    let placements: Vec<ManifestPlacement> = placements.collect();
+    let short = Variant {
+        arm: ArmId::parse(SHORT_ARM).expect("arm"),
+        source: Source::Cascade,
+        placements: placements[..1].into(),
+    };
     StorefrontManifest {
         schema: STOREFRONT_SCHEMA.into(),
         segment_id: segment_id(segment),
@@ -179,7 +188,8 @@ fn manifest(run: &str, segment: &str) -> StorefrontManifest {
         generated_at: at,
         valid_until: at + chrono::Duration::days(7),
         source: Source::Mixed,
-        placements: placements.collect(),
+        placements,
+        variants: vec![short].try_into().expect("one variant"),
         provenance: Provenance {
             models: [("smollm2-135m-instruct".into(), Digest::of(b"weights"))].into(),
             inputs: Digest::of(b"inputs"),

@@ -1,5 +1,5 @@
 // Start-up, addresses, loading and the two tabs. An address is `#<segment>` or `#<segment>/merchandiser`;
-// `?segment=<segment>` works too, for links from elsewhere.
+// `?segment=<segment>` works too, for links from elsewhere, and `?arm=<arm>` shows what that arm of an experiment sees.
 
 const views = ["shopper", "merchandiser"];
 const stories = document.documentElement.dataset.merchandiser;
@@ -83,8 +83,16 @@ async function findStory(segment) {
 
 // ---- showing
 
+/** The page as the arm of the address sees it; its own placements where it has no variant for that arm. */
+function asArmSees(manifest) {
+  const arm = new URLSearchParams(location.search).get("arm");
+  const variant = manifest.variants?.find((other) => other.arm === arm);
+  return variant ? { ...manifest, source: variant.source, placements: variant.placements } : manifest;
+}
+
 function showPage(page) {
-  const { manifest, entry, found } = page;
+  const { entry, found } = page;
+  const manifest = asArmSees(page.manifest);
   renderShopper(byId("shopper"), manifest);
   if (found) renderMerchandiser(byId("merchandiser"), page);
   setBusy(false);
