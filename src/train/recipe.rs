@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::lm::Target;
 
@@ -64,7 +65,7 @@ impl Recipe {
 
     /// The demonstration's recipe for stage 2.
     pub fn keywords() -> Self {
-        Self { epochs: 3, batch: 16, ..Self::themes() }
+        Self { epochs: 3, ..Self::themes() }
     }
 
     pub fn validate(&self) -> Result<(), String> {
@@ -129,7 +130,16 @@ impl Default for Recipe {
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     pub themes: Recipe,
+    /// A key that is not given is that of [`Recipe::keywords`].
+    #[serde(deserialize_with = "over_keywords")]
     pub keywords: Recipe,
+}
+
+fn over_keywords<'de, D: Deserializer<'de>>(given: D) -> Result<Recipe, D::Error> {
+    let given = serde_json::Map::deserialize(given)?;
+    let mut recipe = serde_json::to_value(Recipe::keywords()).map_err(D::Error::custom)?;
+    recipe.as_object_mut().into_iter().for_each(|recipe| recipe.extend(given.clone()));
+    serde_json::from_value(recipe).map_err(D::Error::custom)
 }
 
 impl Default for Settings {
@@ -156,5 +166,14 @@ mod tests {
         assert_eq!(rates[..3], [0.5, 1.0, 1.0]);
         assert!(rates[3..].windows(2).all(|pair| pair[0] > pair[1]));
         assert!(recipe.rate(10, 10).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_key_that_is_not_given_is_that_of_its_stage() {
+        let given: Settings = toml::from_str("[keywords]\nrank = 8").expect("settings");
+        assert_eq!(given.keywords, Recipe { rank: 8, ..Recipe::keywords() });
+        assert_eq!(given.themes, Recipe::themes());
+        let error = toml::from_str::<Settings>("[keywords]\nepoch = 8").expect_err("typo");
+        assert!(error.to_string().contains("epoch"), "{error}");
     }
 }
