@@ -1,10 +1,10 @@
 //! `merchandising.toml`: every rule, and everything that can be wrong with one.
 
 use endcap::domain::merchandising::{Merchandising, Objective, PageShape, QuotaScope, RuleKind, Target};
-use endcap::domain::{Catalog, ProductId, SegmentId};
+use endcap::domain::{Catalog, ProductId, SegmentContext, SegmentId};
 use endcap::ingest::{self, IngestError};
 
-use super::{assert_says, product};
+use super::{assert_says, product, segment};
 
 fn shop() -> Catalog {
     let mut wine = product("w1", "Red wine");
@@ -13,9 +13,12 @@ fn shop() -> Catalog {
     Catalog::new(vec![product("p1", "Cookies"), product("p2", "More cookies"), wine])
 }
 
+fn segments() -> Vec<SegmentContext> {
+    ["seg-001", "seg-002"].map(segment).into()
+}
+
 fn read(text: &str) -> Result<Merchandising, IngestError> {
-    let segments = ["seg-001", "seg-002"].map(|id| SegmentId::parse(id).expect("id"));
-    ingest::merchandising(text, "merchandising.toml", &shop(), &segments)
+    ingest::merchandising(text, "merchandising.toml", &shop(), &segments())
 }
 
 fn refused(text: &str) -> String {
@@ -26,7 +29,7 @@ fn refused(text: &str) -> String {
 fn an_empty_file_of_rules_is_the_default_page() {
     let read = read("").expect("merchandising");
     assert_eq!(read.page, PageShape::default());
-    assert_eq!((read.objective, read.rules.len()), (Objective::Engagement, 0));
+    assert_eq!((read.objective, read.rules.len()), (Objective::Engagement.into(), 0));
 }
 
 #[test]
@@ -71,10 +74,10 @@ fn every_kind_of_rule_is_read() {
         "#,
     )
     .expect("merchandising");
-    assert_eq!((read.objective, read.page.placements), (Objective::BasketBuilding, 4));
+    assert_eq!((read.objective.main(), read.page.placements), (Objective::BasketBuilding, 4));
     let campaign = &read.campaigns[0];
     assert_eq!(campaign.position, Some(0), "1-based in the file, 0-based in the domain");
-    assert_eq!(campaign.window.to, Some("2017-11-26".parse().expect("date")));
+    assert_eq!(campaign.reach.window.to, Some("2017-11-26".parse().expect("date")));
     let id = |id: &str| ProductId::parse(id).expect("id");
     let feature =
         [Target::Aisle("Cookies".into()), Target::Type("Red wine".into()), Target::Product(id("p2"))];
@@ -98,7 +101,7 @@ fn every_kind_of_rule_is_read() {
             RuleKind::CampaignFirst,
         ]
     );
-    assert_eq!(read.rules[0].segments, Some(vec![SegmentId::parse("seg-002").expect("id")]));
+    assert_eq!(read.rules[0].reach.segments, Some([SegmentId::parse("seg-002").expect("id")].into()));
     assert_eq!(read.rules[6].sentence().as_deref(), Some("no discount claims in titles"));
 }
 
@@ -115,7 +118,10 @@ fn unknown_names_are_refused_with_a_suggestion() {
         assert_says(&error, &["merchandising.toml", "rule \"mine\"", kind, "did you mean", suggestion]);
     }
     let error = refused("[[campaign]]\nname = \"c\"\nfeature = [\"Cookie\"]");
-    assert_says(&error, &["campaign \"c\"", "no aisle, product type or product \"Cookie\"", "\"Cookies\""]);
+    assert_says(
+        &error,
+        &["campaign \"c\"", "no aisle, product type, brand or product \"Cookie\"", "\"Cookies\""],
+    );
 }
 
 #[test]
@@ -138,9 +144,8 @@ fn rules_that_say_nothing_or_too_much_are_refused() {
         ("campaign_first = false", "does nothing"),
         ("forbid_tags = []", "forbid_tags is empty"),
         ("banned_phrases = [\"\"]", "blank"),
-        ("block = {}", "exactly one of product, type"),
-        ("block = { aisle = \"Cookies\", tag = \"snack\" }", "exactly one of product, type"),
-        ("block = { private_label = false }", "exactly one of product, type"),
+        ("block = {}", "at least one of product, type"),
+        ("block = { private_label = false }", "selects nothing"),
         ("boost = { tag = \"snack\", factor = 1.0 }", "above 1"),
         ("boost = { tag = \"snack\", factor = nan }", "above 1"),
         ("bury = { tag = \"snack\", factor = 0.0 }", "below 1"),
@@ -170,19 +175,6 @@ fn rules_and_campaigns_have_one_name_each() {
     assert_says(&refused(&rule.repeat(2)), &["rule \"a\"", "ids are unique"]);
     let campaign = "[[campaign]]\nname = \"c\"\nfeature = [\"Cookies\"]\n";
     assert_says(&refused(&campaign.repeat(2)), &["campaign \"c\"", "another campaign"]);
-}
-
-#[test]
-fn rules_that_cannot_hold_together_are_refused() {
-    let pin = "[[rule]]\nid = \"pin\"\npin = { product = \"w1\", position = 1 }\n";
-    let error = refused(&format!("{pin}[[rule]]\nid = \"dry\"\nforbid_tags = [\"alcohol\"]"));
-    assert_says(&error, &["rule \"pin\"", "rule \"dry\" keeps product w1 off the page"]);
-    let other = "[[rule]]\nid = \"other\"\npin = { product = \"p1\", position = 1 }\n";
-    assert_says(&refused(&format!("{pin}{other}")), &["pins another product at position 1"]);
-    let apart = "segments = [\"seg-001\"]\n[[rule]]\nid = \"x\"\npin = { product = \"p1\", position = 1 }\nsegments = [\"seg-002\"]";
-    assert!(read(&format!("{pin}{apart}")).is_ok(), "no segment has both");
-    let later = "to = 2017-11-30\n[[rule]]\nid = \"x\"\nblock = { tag = \"alcohol\" }\nfrom = 2017-12-01";
-    assert!(read(&format!("{pin}{later}")).is_ok(), "no day has both");
 }
 
 #[test]
