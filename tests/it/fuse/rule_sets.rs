@@ -90,18 +90,18 @@ impl Ranker for Taste {
 
 fn any_name() -> impl Strategy<Value = Target> {
     let text = |all: &'static [&'static str]| select(all).prop_map(str::to_owned);
+    let product = (text(&AISLES), 0..24usize)
+        .prop_map(|(aisle, n)| Target::Product(id(&format!("{}-{n:02}", aisle.to_lowercase()))));
+    let cents = (0u32..4, 5u32..13).prop_map(|(min, max)| (Some(100 * min), Some(100 * max)));
     prop_oneof![
-        (text(&AISLES), 0..24usize)
-            .prop_map(|(aisle, n)| Target::Product(id(&format!("{}-{n:02}", aisle.to_lowercase())))),
-        (text(&AISLES), 0..4usize).prop_map(|(aisle, n)| Target::Type(format!("{aisle} {n}"))),
+        1 => product,
+        1 => (text(&AISLES), 0..4usize).prop_map(|(aisle, n)| Target::Type(format!("{aisle} {n}"))),
         3 => text(&AISLES).prop_map(Target::Aisle),
-        select(vec!["Packaged", "Other"]).prop_map(|name| Target::Department(name.into())),
+        1 => select(vec!["Packaged", "Other"]).prop_map(|name| Target::Department(name.into())),
         2 => text(&BRANDS).prop_map(Target::Brand),
         2 => text(&TAGS).prop_map(Target::Tag),
-        Just(Target::PrivateLabel),
-        (0u32..4, 5u32..13).prop_map(|(min, max)| {
-            Target::Price(PriceRange { min: Some(100 * min), max: Some(100 * max) })
-        }),
+        1 => Just(Target::PrivateLabel),
+        1 => cents.prop_map(|(min, max)| Target::Price(PriceRange { min, max })),
     ]
 }
 
