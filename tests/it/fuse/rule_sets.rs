@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use endcap::domain::merchandising::*;
-use endcap::domain::ranker::Ranker;
 use endcap::domain::segment::Shopping;
 use endcap::domain::stage::{FusedPage, JudgedPage};
 use endcap::domain::{Catalog, Digest, Product, SegmentContext, SegmentId};
@@ -17,7 +16,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rayon::prelude::*;
 
-use super::shop::{context, day, id, page, placement, product};
+use super::shop::{Scores, context, day, id, page, placement, product};
 
 const SETS: usize = 200;
 const SEGMENTS: usize = 96;
@@ -79,13 +78,9 @@ fn segments() -> Vec<SegmentContext> {
     (0..SEGMENTS).map(one).collect()
 }
 
-struct Taste;
-
-impl Ranker for Taste {
-    fn score(&self, segment: &SegmentId, product: &Product) -> f32 {
-        let text = format!("{} {}", segment.as_str().len(), product.product_id);
-        draw(&text, 1000) as f32 / 1000.0
-    }
+fn scores(products: &[Product]) -> Scores {
+    let score = |one: &Product| draw(&format!("{} score", one.product_id), 1000) as f32 / 1000.0;
+    Scores(products.iter().map(|one| (one.product_id.clone(), score(one))).collect())
 }
 
 fn any_name() -> impl Strategy<Value = Target> {
@@ -312,7 +307,7 @@ struct Count {
     refused: usize,
 }
 
-fn night(rules: &Merchandising, catalog: &Catalog, contexts: &[SegmentContext]) -> Count {
+fn night(rules: &Merchandising, catalog: &Catalog, scores: &Scores, contexts: &[SegmentContext]) -> Count {
     let as_of = day(AS_OF);
     let ids: Vec<SegmentId> = contexts.iter().map(|context| context.segment_id.clone()).collect();
     let found = survey_on(&Ground { catalog, merchandising: rules, segments: &ids, as_of }, as_of);
@@ -323,7 +318,7 @@ fn night(rules: &Merchandising, catalog: &Catalog, contexts: &[SegmentContext]) 
         reported.extend(conflict.segments.iter().map(|segment| (segment, conflict.to_string())));
     }
     let settings = Settings::default();
-    let fuser = Fuser::new(Shop { catalog, merchandising: rules, ranker: &Taste }, &settings, as_of);
+    let fuser = Fuser::new(Shop { catalog, merchandising: rules, ranker: scores }, &settings, as_of);
     let mut count = Count::default();
     for (n, context) in contexts.iter().enumerate() {
         let reader = Reader { context, accepts_title: &|_| true };
@@ -352,13 +347,15 @@ fn night(rules: &Merchandising, catalog: &Catalog, contexts: &[SegmentContext]) 
 #[test]
 fn mer_1_two_hundred_rule_sets_hold_for_ninety_six_segments_or_are_reported() {
     let contexts: &'static [SegmentContext] = Box::leak(segments().into_boxed_slice());
-    let catalog = Catalog::new(products());
+    let products = products();
+    let scores = scores(&products);
+    let catalog = Catalog::new(products);
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[4; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let any = any_rules(contexts);
     let sets: Vec<Merchandising> =
         (0..SETS).map(|_| any.new_tree(&mut runner).expect("a rule set").current()).collect();
-    let counts: Vec<Count> = sets.par_iter().map(|rules| night(rules, &catalog, contexts)).collect();
+    let counts: Vec<Count> = sets.par_iter().map(|rules| night(rules, &catalog, &scores, contexts)).collect();
     let sum = |of: fn(&Count) -> usize| counts.iter().map(of).sum::<usize>();
     let (held, reported, refused) = (sum(|c| c.held), sum(|c| c.reported), sum(|c| c.refused));
     let all = SETS * SEGMENTS;

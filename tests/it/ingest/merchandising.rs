@@ -320,8 +320,8 @@ fn forty_mistakes_are_all_listed_at_once_with_their_lines() {
 
 #[test]
 fn broken_toml_is_a_mistake_among_others() {
-    let found = mistakes("[page\nplacements = 6\n[[rule]]\nid = \"a\"\nblock = { aisle = \"Cokies\" }\n");
-    assert!(found.iter().any(|one| one.line == 1 && one.problem.contains("not TOML")), "{found:?}");
+    let found = mistakes("[page]\nplacements = six\n[[rule]]\nid = \"a\"\nblock = { aisle = \"Cokies\" }\n");
+    assert!(found.iter().any(|one| one.line == 2 && one.problem.contains("not TOML")), "{found:?}");
     assert!(found.iter().any(|one| one.line == 5 && one.problem.contains("Cokies")), "{found:?}");
 }
 
