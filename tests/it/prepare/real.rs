@@ -9,7 +9,6 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use chrono::Days;
 use endcap::datasets::complete_journey::{PrepareOptions, PrepareReport};
-use endcap::domain::SegmentId;
 use endcap::ingest::{self, contract};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -54,7 +53,6 @@ fn every_real_contract_is_read_back_and_agrees_with_the_others() {
     let (folder, report) = real();
     let catalog = products(folder.path());
     let segments = segments(folder.path());
-    let ids: Vec<SegmentId> = segments.iter().map(|segment| segment.segment_id.clone()).collect();
     let keywords = ingest::keywords(&table(folder.path(), contract::KEYWORDS)).expect("keywords");
     assert_eq!((catalog.len(), keywords.len()), (report.products, report.keywords));
     assert!(
