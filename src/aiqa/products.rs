@@ -26,23 +26,27 @@ pub(super) struct Gate<'a> {
     input: &'a PageInput<'a>,
     page: &'a Restrictions,
     blocked: Vec<&'a Target>,
+    /// What alone may be shown.
+    only: Vec<&'a Target>,
     forbidden_tags: BTreeSet<&'a str>,
 }
 
 impl<'a> Gate<'a> {
     pub fn new(policy: &'a TitlePolicy, input: &'a PageInput<'a>, page: &'a Restrictions) -> Self {
         let mut blocked = Vec::new();
+        let mut only = Vec::new();
         let mut forbidden_tags = BTreeSet::new();
         for rule in input.rules {
             match &rule.kind {
                 RuleKind::Block { target } => blocked.push(target),
+                RuleKind::Only { target } => only.push(target),
                 RuleKind::ForbidTags { tags } => forbidden_tags.extend(tags.iter().map(String::as_str)),
                 _ => {}
             }
         }
         let implied = [(page.alcohol || page.kids, "alcohol"), (page.kids, "tobacco"), (page.meat, "meat")];
         forbidden_tags.extend(implied.into_iter().filter(|(active, _)| *active).map(|(_, tag)| tag));
-        Self { policy, input, page, blocked, forbidden_tags }
+        Self { policy, input, page, blocked, only, forbidden_tags }
     }
 
     /// The reason `hit` may not be shown, if there is one.
@@ -56,6 +60,9 @@ impl<'a> Gate<'a> {
         }
         if let Some(target) = self.blocked.iter().find(|target| target.matches(product)) {
             return Some(drop(BLOCKED_PRODUCT, product, format!("a rule blocks {target}")));
+        }
+        if let Some(target) = self.only.iter().find(|target| !target.matches(product)) {
+            return Some(drop(BLOCKED_PRODUCT, product, format!("a rule shows only {target}")));
         }
         self.refuse_tags(product).or_else(|| self.refuse_text(product))
     }

@@ -115,8 +115,10 @@ fn shown(at: usize, placement: &FusedPlacement, story: &PageStory) -> String {
     for product in &placement.products {
         let parts = &product.parts;
         let pinned = if parts.pinned { ", pinned" } else { "" };
+        let by =
+            if product.rules.is_empty() { String::new() } else { format!(" ({})", product.rules.join(", ")) };
         text.push_str(&format!(
-            "\n     {:.3}  {:<44} ranker {:.2}, relevance {:.2}, rules x{:.2}{pinned}",
+            "\n     {:.3}  {:<44} ranker {:.2}, relevance {:.2}, rules x{:.2}{pinned}{by}",
             product.score,
             titles.get(&product.product_id).copied().unwrap_or("?"),
             parts.ranker,

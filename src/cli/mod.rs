@@ -11,6 +11,7 @@ mod output;
 mod prepare;
 mod progress;
 mod rollback;
+mod rules;
 mod run;
 pub mod serve;
 mod stage;
@@ -68,6 +69,8 @@ enum Verb {
     Train(train::Args),
     /// Print one page's whole story
     Explain(explain::Args),
+    /// Check the merchandising rules, or say which of them fire on a day
+    Rules(rules::Args),
     /// Ask a teacher, or import its recorded answers, and write the students' training set
     Distill(distill::Args),
     /// Measure rates on this machine
@@ -133,6 +136,7 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
             // The model computes for an hour; nothing else is on this runtime.
             Verb::Train(args) => train::run(args, &context),
             Verb::Explain(args) => explain::run(args, &context).await,
+            Verb::Rules(args) => rules::run(args, &context).await,
             Verb::Distill(args) => distill::run(args, &context).await,
             Verb::Bench(args) => bench::run(args, &context),
             Verb::Eval(args) => eval::run(args, &context).await,

@@ -129,6 +129,7 @@ async fn inputs(scope: &Scope, context: &Context) -> anyhow::Result<Inputs> {
     if let Segments::First(most) = scope.segments {
         inputs.keep_first(most);
     }
+    inputs.require_harmony()?;
     Ok(inputs)
 }
 

@@ -1,10 +1,11 @@
 //! Rows of the catalogue and interaction contracts.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use super::merchandising::Target;
 use super::{HouseholdId, KeywordId, ProductId, SegmentId};
 
 /// A row of `products.parquet`.
@@ -79,6 +80,33 @@ impl Catalog {
 
     pub fn aisles(&self) -> BTreeSet<&str> {
         self.products.iter().map(|product| product.aisle.as_str()).collect()
+    }
+
+    /// The products that `wanted` accepts, told as whole aisles where it accepts all of one.
+    pub fn cover(&self, wanted: impl Fn(&Product) -> bool) -> BTreeSet<Target> {
+        let mut aisles: BTreeMap<&str, (Vec<&Product>, usize)> = BTreeMap::new();
+        for product in &self.products {
+            let (chosen, all) = aisles.entry(&product.aisle).or_default();
+            *all += 1;
+            if wanted(product) {
+                chosen.push(product);
+            }
+        }
+        let told = |(aisle, (chosen, all)): (&str, (Vec<&Product>, usize))| -> Vec<Target> {
+            if chosen.len() == all {
+                return vec![Target::Aisle(aisle.to_owned())];
+            }
+            chosen.into_iter().map(|product| Target::Product(product.product_id.clone())).collect()
+        };
+        aisles.into_iter().flat_map(told).collect()
+    }
+
+    pub fn departments(&self) -> BTreeSet<&str> {
+        self.products.iter().map(|product| product.department.as_str()).collect()
+    }
+
+    pub fn brands(&self) -> BTreeSet<&str> {
+        self.products.iter().filter_map(|product| product.brand.as_deref()).collect()
     }
 
     pub fn product_types(&self) -> BTreeSet<&str> {

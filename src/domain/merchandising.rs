@@ -2,21 +2,33 @@
 //!
 //! `merchandising.toml` is read and checked against the catalogue by [`crate::ingest`]; what arrives here is valid.
 
+mod audience;
+mod objective;
+mod target;
+
+use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::segment::{ActiveCampaign, ActiveMerchandising};
-use super::{Product, ProductId, SegmentId};
+use super::{ProductId, SegmentId};
+
+pub use audience::{Audience, Bound, NamedAudience, Trait};
+pub use objective::{Goal, Objective};
+pub use target::{PriceRange, Target};
 
 /// All of `merchandising.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Merchandising {
     pub page: PageShape,
-    pub objective: Objective,
+    /// Where none of `goals` is active.
+    pub objective: Goal,
+    pub goals: Vec<DatedGoal>,
     pub campaigns: Vec<Campaign>,
     pub rules: Vec<Rule>,
+    pub audiences: Vec<NamedAudience>,
 }
 
 /// How large a page is.
@@ -36,33 +48,6 @@ impl Default for PageShape {
     }
 }
 
-/// What the page is optimised for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Objective {
-    Engagement,
-    BasketBuilding,
-    Discovery,
-    PrivateLabel,
-    Seasonal,
-}
-
-impl Objective {
-    pub const ALL: [Objective; 5] =
-        [Self::Engagement, Self::BasketBuilding, Self::Discovery, Self::PrivateLabel, Self::Seasonal];
-
-    /// As the prompt says it ("basket building").
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::Engagement => "engagement",
-            Self::BasketBuilding => "basket building",
-            Self::Discovery => "discovery",
-            Self::PrivateLabel => "private label",
-            Self::Seasonal => "seasonal",
-        }
-    }
-}
-
 /// First and last day a rule or campaign is active; `None` is unbounded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
@@ -76,49 +61,43 @@ impl Window {
     }
 }
 
+/// When and for whom something of the file holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    pub window: Window,
+    /// `None` is every segment.
+    pub segments: Option<BTreeSet<SegmentId>>,
+    /// The named audience that `segments` are of.
+    pub audience: Option<String>,
+}
+
+impl Reach {
+    pub fn holds(&self, segment: &SegmentId, as_of: NaiveDate) -> bool {
+        self.window.contains(as_of) && self.includes(segment)
+    }
+
+    /// Whether the segment is reached on any day at all.
+    pub fn includes(&self, segment: &SegmentId) -> bool {
+        self.segments.as_ref().is_none_or(|only| only.contains(segment))
+    }
+}
+
+/// What pages are optimised for within its reach.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatedGoal {
+    pub goal: Goal,
+    pub reach: Reach,
+}
+
 /// Aisles or product types to feature for a while.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Campaign {
     pub name: String,
-    pub window: Window,
+    pub reach: Reach,
     /// Which products it features; never empty.
     pub feature: Vec<Target>,
     /// Where its placement stands, 0-based; `None` leaves it to fusion.
     pub position: Option<usize>,
-}
-
-/// A set of products a rule speaks of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Target {
-    Product(ProductId),
-    Type(String),
-    Aisle(String),
-    Tag(String),
-    PrivateLabel,
-}
-
-impl Target {
-    pub fn matches(&self, product: &Product) -> bool {
-        match self {
-            Self::Product(id) => product.product_id == *id,
-            Self::Type(name) => product.product_type == *name,
-            Self::Aisle(name) => product.aisle == *name,
-            Self::Tag(tag) => product.has_tag(tag),
-            Self::PrivateLabel => product.private_label,
-        }
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Product(id) => write!(f, "product {id}"),
-            Self::Type(name) | Self::Aisle(name) => f.write_str(name),
-            Self::Tag(tag) => write!(f, "{tag} products"),
-            Self::PrivateLabel => f.write_str("private label"),
-        }
-    }
 }
 
 /// A rule and where it applies.
@@ -127,9 +106,7 @@ pub struct Rule {
     /// The rule's `id` in the file; unique.
     pub id: String,
     pub kind: RuleKind,
-    pub window: Window,
-    /// `None` is every segment.
-    pub segments: Option<Vec<SegmentId>>,
+    pub reach: Reach,
     /// The merchandiser's own words for the model, in place of the generated sentence.
     pub sentence: Option<String>,
 }
@@ -146,6 +123,8 @@ pub enum RuleKind {
     Bury { target: Target, factor: f32 },
     /// Matching products appear nowhere.
     Block { target: Target },
+    /// Only matching products appear.
+    Only { target: Target },
     /// Products (`Scope::Products`) or placements holding mostly such products (`Scope::Placements`) a page:
     /// at least `min`, at most `max`.
     Quota { target: Target, scope: QuotaScope, min: Option<usize>, max: Option<usize> },
@@ -166,7 +145,7 @@ pub enum QuotaScope {
 
 impl Rule {
     pub fn applies(&self, segment: &SegmentId, as_of: NaiveDate) -> bool {
-        self.window.contains(as_of) && self.segments.as_ref().is_none_or(|only| only.contains(segment))
+        self.reach.holds(segment, as_of)
     }
 
     /// The rule as the prompt says it; pins, boosts and buries are fusion's business and have no sentence.
@@ -176,6 +155,12 @@ impl Rule {
         }
         match &self.kind {
             RuleKind::Pin { .. } | RuleKind::Boost { .. } | RuleKind::Bury { .. } => None,
+            RuleKind::Block { target } | RuleKind::Only { target } | RuleKind::Quota { target, .. }
+                if !target.is_speakable() =>
+            {
+                None
+            }
+            RuleKind::Only { target } => Some(format!("only {}", lower_first(&target.to_string()))),
             RuleKind::Block { target } => Some(format!("no {}", lower_first(&target.to_string()))),
             RuleKind::Quota { target, scope, min, max } => {
                 let noun = match scope {
@@ -199,6 +184,55 @@ impl Rule {
     }
 }
 
+/// What the rule does, in words for a merchandiser ("boosts Wine by 1.5").
+impl fmt::Display for RuleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pin { product, position } => {
+                write!(f, "pins product {product} at position {}", position + 1)
+            }
+            Self::Boost { target, factor } => write!(f, "boosts {target} by {factor}"),
+            Self::Bury { target, factor } => write!(f, "buries {target} by {factor}"),
+            Self::Block { target } => write!(f, "blocks {target}"),
+            Self::Only { target } => write!(f, "shows only {target}"),
+            Self::Quota { target, scope, min, max } => {
+                let bounds = match (min, max) {
+                    (Some(min), Some(max)) if min == max => format!("exactly {min}"),
+                    (Some(min), Some(max)) => format!("{min} to {max}"),
+                    (Some(min), None) => format!("at least {min}"),
+                    (None, Some(max)) => format!("at most {max}"),
+                    (None, None) => "any number of".into(),
+                };
+                write!(f, "wants {bounds} {scope} of {target}")
+            }
+            Self::ForbidTags { tags } => write!(f, "forbids the tags {}", tags.join(", ")),
+            Self::BannedPhrases { phrases } => write!(f, "bans the words {}", phrases.join(", ")),
+            Self::CampaignFirst => f.write_str("puts the campaign first"),
+        }
+    }
+}
+
+impl fmt::Display for QuotaScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Products => "products",
+            Self::Placements => "placements",
+        })
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from == to => write!(f, "{from}"),
+            (Some(from), Some(to)) => write!(f, "{from} to {to}"),
+            (Some(from), None) => write!(f, "from {from}"),
+            (None, Some(to)) => write!(f, "until {to}"),
+            (None, None) => f.write_str("always"),
+        }
+    }
+}
+
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
@@ -214,9 +248,15 @@ fn count(n: usize) -> String {
 }
 
 impl Merchandising {
-    /// The campaign active on `as_of`: the first listed one.
-    pub fn campaign(&self, as_of: NaiveDate) -> Option<&Campaign> {
-        self.campaigns.iter().find(|campaign| campaign.window.contains(as_of))
+    /// The campaign of `segment` on `as_of`: the first listed that is active.
+    pub fn campaign(&self, segment: &SegmentId, as_of: NaiveDate) -> Option<&Campaign> {
+        self.campaigns.iter().find(|campaign| campaign.reach.holds(segment, as_of))
+    }
+
+    /// What `segment`'s page is optimised for on `as_of`: the first listed goal that is active, else the file's.
+    pub fn goal(&self, segment: &SegmentId, as_of: NaiveDate) -> &Goal {
+        let dated = self.goals.iter().find(|dated| dated.reach.holds(segment, as_of));
+        dated.map_or(&self.objective, |dated| &dated.goal)
     }
 
     /// The rules that hold for `segment` on `as_of`, in file order.
@@ -226,12 +266,12 @@ impl Merchandising {
 
     /// The sentences of the model's context.
     pub fn as_context(&self, segment: &SegmentId, as_of: NaiveDate) -> ActiveMerchandising {
-        let campaign = self.campaign(as_of).map(|campaign| ActiveCampaign {
+        let campaign = self.campaign(segment, as_of).map(|campaign| ActiveCampaign {
             name: campaign.name.clone(),
-            feature: campaign.feature.iter().map(ToString::to_string).collect(),
+            feature: campaign.feature.iter().flat_map(Target::features).collect(),
         });
         ActiveMerchandising {
-            objective: self.objective.sentence().into(),
+            objective: self.goal(segment, as_of).main().sentence().into(),
             campaign,
             rules: self.active(segment, as_of).filter_map(Rule::sentence).collect(),
         }

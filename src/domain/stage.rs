@@ -145,6 +145,9 @@ pub struct ScoredProduct {
     /// Final score; the order of the placement, pins aside.
     pub score: f32,
     pub parts: ScoreParts,
+    /// Ids of the merchandising rules that pin, boost or bury it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

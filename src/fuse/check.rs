@@ -205,6 +205,11 @@ impl<'a> Checker<'a> {
                     target.matches(product).then(|| format!("{target} is blocked"))
                 });
             }
+            RuleKind::Only { target } => {
+                self.none(&rule.id, |product| {
+                    (!target.matches(product)).then(|| format!("only {target} may be shown"))
+                });
+            }
             RuleKind::ForbidTags { tags } => self.none(&rule.id, |product| {
                 let tag = tags.iter().find(|tag| product.tags.contains(*tag))?;
                 Some(format!("the tag {tag:?} is not allowed"))
@@ -290,7 +295,8 @@ impl<'a> Checker<'a> {
     }
 
     fn campaign_first(&mut self, rule: &str) {
-        let Some(campaign) = self.list.merchandising.campaign(self.list.as_of) else { return };
+        let list = self.list;
+        let Some(campaign) = list.merchandising.campaign(list.segment, list.as_of) else { return };
         if self.share(0, &campaign.feature) <= 0.5 {
             let reason = format!("the first placement does not feature the campaign {:?}", campaign.name);
             self.report(rule, (Some(0), None), reason);

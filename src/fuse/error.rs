@@ -20,16 +20,23 @@ pub enum FuseError {
     )]
     PinClash { rule: String, other: String },
     #[error(
-        "segment {segment}: no aisle has enough eligible products for a single placement; loosen the blocks or `min_products`"
+        "segment {segment}: no aisle has enough eligible products for a single placement; loosen `min_products`{}",
+        restricting(rules)
     )]
-    NothingToShow { segment: SegmentId },
+    NothingToShow { segment: SegmentId, rules: Vec<String> },
     #[error("segment {segment}: no page satisfies the merchandising rules: {}", list(violations))]
     Unsatisfied { segment: SegmentId, violations: Vec<Violation> },
     #[error("segment {segment}: product {product} of the page is not in the catalogue")]
     UnknownProduct { segment: SegmentId, product: ProductId },
 }
 
-fn list(violations: &[Violation]) -> String {
+/// The rules that leave so little.
+fn restricting(rules: &[String]) -> String {
+    let names: Vec<String> = rules.iter().map(|id| format!("{id:?}")).collect();
+    if names.is_empty() { String::new() } else { format!(" or one of the rules {}", names.join(", ")) }
+}
+
+pub(super) fn list(violations: &[Violation]) -> String {
     let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }

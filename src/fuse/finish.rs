@@ -3,6 +3,7 @@
 use crate::domain::stage::{FusedPage, FusedPlacement, ScoredProduct, Source};
 
 use super::page::{Page, Placement};
+use super::rules::ActiveRules;
 use super::score::Scored;
 
 /// Orders the placements, marks and places the campaign's, and pins.
@@ -12,8 +13,9 @@ pub(super) fn finish(mut page: Page<'_, '_>) -> FusedPage {
     pin(&mut page);
     let name = page.desk.rules.campaign.map(|campaign| campaign.name.as_str());
     let publishable = name.filter(|name| page.desk.rules.bans_text(name).is_none());
+    let rules = &page.desk.rules;
     let placements: Vec<FusedPlacement> =
-        page.placements.into_iter().map(|placement| fused(placement, publishable)).collect();
+        page.placements.into_iter().map(|placement| fused(placement, publishable, rules)).collect();
     FusedPage {
         segment_id: page.desk.scorer.context.segment_id.clone(),
         source: FusedPage::source_of(&placements),
@@ -83,11 +85,12 @@ fn with_first<'a>(page: &Page<'a, '_>, placement: usize, pinned: Scored<'a>) -> 
     without(out)
 }
 
-fn fused(placement: Placement<'_>, campaign: Option<&str>) -> FusedPlacement {
+fn fused(placement: Placement<'_>, campaign: Option<&str>, rules: &ActiveRules<'_>) -> FusedPlacement {
     let product = |scored: &Scored<'_>| ScoredProduct {
         product_id: scored.product.product_id.clone(),
         score: scored.score,
         parts: scored.parts,
+        rules: rules.movers(scored.product),
     };
     FusedPlacement {
         title: placement.draft.title,

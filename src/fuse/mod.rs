@@ -7,12 +7,16 @@
 //!
 //! # Which rule wins
 //!
-//! 1. **Blocks, forbidden tags, banned phrases and stock.** What they speak of appears nowhere.
+//! 1. **Blocks, `only`, forbidden tags, banned phrases and stock.** What they keep off appears nowhere.
 //! 2. **Pins.** A pin of something that 1 forbids is an error. A pinned product counts towards quotas and is
 //!    left alone by them; it stands on no other placement.
 //! 3. **The campaign** goes first where a rule says so, else to its own position.
 //! 4. **Quotas.** Upper bounds leave placements and products out; lower bounds bring them in.
 //! 5. **Boosts and buries** multiply scores and so decide only among what 1 to 4 leave.
+//!
+//! Within a kind all active rules hold at once: several blocks add up, several `only` leave what all of them allow,
+//! factors multiply. Of campaigns and dated objectives the first listed that is active counts. What cannot hold together
+//! is found before the night by [`survey`].
 //!
 //! Whatever came of it is verified against the rules by [`check`], which shares no code with the steps above
 //! (MER-1).
@@ -23,6 +27,7 @@ mod desk;
 mod draft;
 mod error;
 mod finish;
+mod inspect;
 mod manifest;
 mod page;
 mod phrase;
@@ -32,6 +37,7 @@ mod score;
 mod season;
 mod settings;
 mod shelf;
+mod survey;
 
 use chrono::NaiveDate;
 
@@ -53,8 +59,10 @@ pub use check::{
     Violation, check, check_manifest,
 };
 pub use error::FuseError;
+pub use inspect::{InspectError, inspect};
 pub use manifest::{Stamp, manifest};
 pub use settings::Settings;
+pub use survey::{Code, Finding, Firing, Ground, Rehearsal, Share, Survey, rehearse, survey, survey_on};
 
 /// What fusion reads, the same for every segment of a night.
 #[derive(Clone, Copy)]
@@ -104,18 +112,18 @@ impl<'a> Fuser<'a> {
                 enough,
                 "too few placements of the cascade, the ranker's page instead"
             );
-            return self.verified(self.composed(&desk, &[]));
+            return self.verified(&desk, self.composed(&desk, &[]));
         }
-        self.verified(fused).or_else(|error| {
+        self.verified(&desk, fused).or_else(|error| {
             tracing::info!(segment, %error, "the rules do not hold on the cascade's page, the ranker's page instead");
-            self.verified(self.composed(&desk, &[]))
+            self.verified(&desk, self.composed(&desk, &[]))
         })
     }
 
     /// The page the ranker makes alone: the aisles it values most, under the same rules.
     pub fn ranker_page(&self, audience: &Audience<'_>) -> Result<FusedPage, FuseError> {
         let desk = self.desk(audience)?;
-        self.verified(self.composed(&desk, &[]))
+        self.verified(&desk, self.composed(&desk, &[]))
     }
 
     fn desk<'s>(&'s self, audience: &Audience<'s>) -> Result<Desk<'s>, FuseError> {
@@ -133,10 +141,10 @@ impl<'a> Fuser<'a> {
         finish(compose(desk, cascade))
     }
 
-    fn verified(&self, page: FusedPage) -> Result<FusedPage, FuseError> {
+    fn verified(&self, desk: &Desk<'_>, page: FusedPage) -> Result<FusedPage, FuseError> {
         let segment = page.segment_id.clone();
         if page.placements.is_empty() {
-            return Err(FuseError::NothingToShow { segment });
+            return Err(FuseError::NothingToShow { segment, rules: desk.rules.restricting() });
         }
         let Shop { catalog, merchandising, .. } = self.shop;
         let list = Checklist { catalog, merchandising, segment: &segment, as_of: self.as_of };

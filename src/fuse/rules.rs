@@ -14,7 +14,10 @@ pub(super) struct ActiveRules<'a> {
     /// Rule id and what it keeps off the page.
     bans: Vec<(&'a str, Ban<'a>)>,
     phrases: Vec<(&'a str, &'a str)>,
-    factors: Vec<(&'a Target, f32)>,
+    /// Rule id, what it boosts or buries, and the factor.
+    factors: Vec<(&'a str, &'a Target, f32)>,
+    /// Rule id and the product it pins.
+    pinning: Vec<(&'a str, &'a ProductId)>,
     /// By position, each product once.
     pub pins: BTreeMap<usize, &'a Product>,
     pub product_quotas: Vec<Quota<'a>>,
@@ -25,12 +28,14 @@ pub(super) struct ActiveRules<'a> {
 
 enum Ban<'a> {
     Target(&'a Target),
+    Except(&'a Target),
     Tag(&'a str),
 }
 
 /// At least `min`, at most `max` a page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Quota<'a> {
+    pub id: &'a str,
     pub target: &'a Target,
     pub min: usize,
     pub max: Option<usize>,
@@ -43,10 +48,11 @@ impl<'a> ActiveRules<'a> {
             bans: Vec::new(),
             phrases: Vec::new(),
             factors: Vec::new(),
+            pinning: Vec::new(),
             pins: BTreeMap::new(),
             product_quotas: Vec::new(),
             placement_quotas: Vec::new(),
-            campaign: shop.merchandising.campaign(as_of),
+            campaign: shop.merchandising.campaign(segment, as_of),
             campaign_first: false,
         };
         let mut pins = Vec::new();
@@ -57,6 +63,7 @@ impl<'a> ActiveRules<'a> {
             }
         }
         rules.pins = rules.checked(&pins, shop.catalog)?;
+        rules.pinning = pins.into_iter().map(|(id, product, _)| (id, product)).collect();
         Ok(rules)
     }
 
@@ -64,9 +71,10 @@ impl<'a> ActiveRules<'a> {
         match kind {
             RuleKind::Pin { .. } => {}
             RuleKind::Boost { target, factor } | RuleKind::Bury { target, factor } => {
-                self.factors.push((target, *factor));
+                self.factors.push((id, target, *factor));
             }
             RuleKind::Block { target } => self.bans.push((id, Ban::Target(target))),
+            RuleKind::Only { target } => self.bans.push((id, Ban::Except(target))),
             RuleKind::ForbidTags { tags } => {
                 self.bans.extend(tags.iter().map(|tag| (id, Ban::Tag(tag.as_str()))))
             }
@@ -74,7 +82,7 @@ impl<'a> ActiveRules<'a> {
                 self.phrases.extend(phrases.iter().map(|phrase| (id, phrase.as_str())));
             }
             RuleKind::Quota { target, scope, min, max } => {
-                let quota = Quota { target, min: min.unwrap_or(0), max: *max };
+                let quota = Quota { id, target, min: min.unwrap_or(0), max: *max };
                 match scope {
                     QuotaScope::Products => self.product_quotas.push(quota),
                     QuotaScope::Placements => self.placement_quotas.push(quota),
@@ -112,6 +120,7 @@ impl<'a> ActiveRules<'a> {
     fn forbids(&self, product: &Product) -> Option<&'a str> {
         let banned = self.bans.iter().find(|(_, ban)| match ban {
             Ban::Target(target) => target.matches(product),
+            Ban::Except(target) => !target.matches(product),
             Ban::Tag(tag) => product.has_tag(tag),
         });
         let texts = [Some(&product.title), product.brand.as_ref(), product.package_size.as_ref()];
@@ -136,7 +145,25 @@ impl<'a> ActiveRules<'a> {
 
     /// Product of the factors of every boost and bury that matches.
     pub(super) fn factor(&self, product: &Product) -> f32 {
-        let matching = self.factors.iter().filter(|(target, _)| target.matches(product));
-        matching.map(|(_, factor)| factor).product()
+        let matching = self.factors.iter().filter(|(_, target, _)| target.matches(product));
+        matching.map(|(.., factor)| factor).product()
+    }
+
+    /// Ids of the rules that moved `product`: those that pin, boost or bury it.
+    pub(super) fn movers(&self, product: &Product) -> Vec<String> {
+        let pins = self.pinning.iter().filter(|(_, id)| **id == product.product_id).map(|(id, _)| *id);
+        let factors =
+            self.factors.iter().filter(|(_, target, _)| target.matches(product)).map(|(id, ..)| *id);
+        pins.chain(factors).map(ToOwned::to_owned).collect()
+    }
+
+    /// Ids of the rules that keep anything off the page.
+    pub(super) fn restricting(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self.bans.iter().map(|(id, _)| *id).map(ToOwned::to_owned).collect();
+        ids.extend(self.phrases.iter().map(|(id, _)| (*id).to_owned()));
+        let caps = self.product_quotas.iter().chain(&self.placement_quotas);
+        ids.extend(caps.filter(|quota| quota.max.is_some()).map(|quota| quota.id.to_owned()));
+        ids.dedup();
+        ids
     }
 }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use chrono::NaiveDate;
 
-use crate::domain::merchandising::Objective;
+use crate::domain::merchandising::{Goal, Objective};
 use crate::domain::stage::ScoreParts;
 use crate::domain::{Product, SegmentContext};
 
@@ -45,6 +45,7 @@ pub(super) struct Scorer<'a> {
     pub settings: &'a Settings,
     pub context: &'a SegmentContext,
     pub as_of: NaiveDate,
+    goal: &'a Goal,
     staples: HashSet<&'a str>,
 }
 
@@ -56,7 +57,8 @@ impl<'a> Scorer<'a> {
         as_of: NaiveDate,
     ) -> Self {
         let staples = context.staples.iter().map(String::as_str).collect();
-        Self { shop, settings, context, as_of, staples }
+        let goal = shop.merchandising.goal(&context.segment_id, as_of);
+        Self { shop, settings, context, as_of, goal, staples }
     }
 
     pub(super) fn season(&self, product: &Product) -> SeasonFit {
@@ -71,11 +73,17 @@ impl<'a> Scorer<'a> {
         unit(score) * late * self.tilt(product, season)
     }
 
-    /// Basket building favours the segment's staples, which complete a shop; discovery does the opposite.
+    /// The mean of what the goal's objectives ask for, by their weights.
     fn tilt(&self, product: &Product, season: SeasonFit) -> f32 {
+        let parts = self.goal.parts().iter();
+        parts.map(|(objective, weight)| weight * self.tilt_of(*objective, product, season)).sum()
+    }
+
+    /// Basket building favours the segment's staples, which complete a shop; discovery does the opposite.
+    fn tilt_of(&self, objective: Objective, product: &Product, season: SeasonFit) -> f32 {
         let favour = 1.0 + self.settings.objective_tilt;
         let staple = self.staples.contains(product.product_type.as_str());
-        match self.shop.merchandising.objective {
+        match objective {
             Objective::BasketBuilding if staple => favour,
             Objective::Discovery if staple => 1.0 / favour,
             Objective::PrivateLabel if product.private_label => favour,

@@ -131,8 +131,7 @@ impl<'a> Desk<'a> {
     /// not.
     fn serves(&self, product: &Product, purpose: Purpose<'_>) -> bool {
         purpose.targets.iter().any(|target| {
-            let named = matches!(target, Target::Product(_) | Target::Type(_) | Target::Aisle(_));
-            target.matches(product) && (named || purpose.anything || self.featured(product))
+            target.matches(product) && (target.names(product) || purpose.anything || self.featured(product))
         })
     }
 

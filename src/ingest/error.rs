@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use parquet::errors::ParquetError;
 
+use super::merchandising::Mistake;
 use crate::domain::ArmId;
 
 /// Why an input was refused. Rows are counted from 1.
@@ -41,15 +42,17 @@ pub enum IngestError {
     NoRows { file: String, what: &'static str },
     #[error("{file}: row {row} is as of {found}, the first row as of {first}; one file holds one night")]
     AsOf { file: String, row: u64, first: NaiveDate, found: NaiveDate },
-    #[error("{file}: {message}")]
-    Syntax { file: String, message: String },
-    #[error("{file}: {place}: {problem}")]
-    Merchandising { file: String, place: String, problem: String },
-    #[error(
-        "{file}: {place}: there is no {kind} {name:?}{}",
-        suggestion.as_ref().map(|near| format!("; did you mean {near:?}?")).unwrap_or_default()
-    )]
-    UnknownName { file: String, place: String, kind: &'static str, name: String, suggestion: Option<String> },
+    #[error("{file} {}", listed(mistakes))]
+    Merchandising { file: String, mistakes: Vec<Mistake> },
     #[error("{} cannot be written: {source}", path.display())]
     Write { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+/// Every mistake on a line of its own, a single one on the same.
+fn listed(mistakes: &[Mistake]) -> String {
+    if let [only] = mistakes {
+        return only.to_string();
+    }
+    let lines: Vec<String> = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
+    format!("has {} mistakes:{}", mistakes.len(), lines.concat())
 }

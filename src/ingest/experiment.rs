@@ -68,10 +68,12 @@ pub fn households(file: &TableFile) -> Result<BTreeSet<UnitId>, IngestError> {
             Ok(())
         })?;
     } else {
-        for (at, line) in file.text()?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let unit = UnitId::parse(line.trim()).map_err(|error| IngestError::Syntax {
+        for (line, row) in file.text()?.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty()) {
+            let unit = UnitId::parse(line.trim()).map_err(|error| IngestError::Cell {
                 file: file.name().into(),
-                message: format!("line {}: {error}", at + 1),
+                column: "household_id".into(),
+                row,
+                problem: error.to_string(),
             })?;
             units.insert(unit);
         }

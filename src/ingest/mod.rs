@@ -29,7 +29,7 @@ pub use experiment::{activity, events, households};
 pub use interactions::{InteractionRow, assignments, interactions};
 pub use keywords::keywords;
 pub use location::{Location, TableFile, fetch};
-pub use merchandising::merchandising;
+pub use merchandising::{Mistake, merchandising};
 pub use products::products;
 pub use segments::segments;
 pub use text::{MAX_TEXT_CHARS, MAX_TITLE_CHARS};

@@ -4,8 +4,11 @@ use chrono::NaiveDate;
 
 use crate::domain::merchandising::Merchandising;
 use crate::domain::{Catalog, Digest, Keyword, SegmentContext, SegmentId};
+use crate::fuse::{self, Ground};
 use crate::ingest::{self, IngestError, Location, contract};
 use crate::rank::{self, PurchaseRates, PurchaseRatesBuilder};
+
+use super::NightError;
 
 /// All of tonight's inputs.
 pub struct Inputs {
@@ -24,6 +27,29 @@ pub struct Inputs {
 pub struct Shelf {
     pub catalog: Catalog,
     pub keywords: Vec<Keyword>,
+}
+
+/// The merchandiser's side of the inputs.
+pub struct RuleBook {
+    /// Name of the rules' file.
+    pub file: String,
+    /// Of the segments; `today` of the caller where there is none.
+    pub as_of: NaiveDate,
+    pub segments: Vec<SegmentContext>,
+    pub catalog: Catalog,
+    pub merchandising: Merchandising,
+}
+
+/// Reads segments, products and `merchandising.toml` alone.
+pub async fn load_rules(from: &str, today: NaiveDate) -> Result<RuleBook, IngestError> {
+    let root = Location::parse(from)?;
+    let segments = ingest::segments(&ingest::fetch(&root.join(contract::SEGMENTS)).await?)?;
+    let catalog = ingest::products(&ingest::fetch(&root.join(contract::PRODUCTS)).await?)?;
+    let rules = ingest::fetch(&root.join(contract::MERCHANDISING)).await?;
+    let merchandising = ingest::merchandising(rules.text()?, rules.name(), &catalog, &segments)?;
+    let as_of = segments.first().map_or(today, |segment| segment.as_of);
+    let file = rules.name().to_owned();
+    Ok(RuleBook { file, as_of, segments, catalog, merchandising })
 }
 
 /// Reads products and keywords alone.
@@ -51,8 +77,8 @@ impl Inputs {
         let mut segments = ingest::segments(&segments_file)?;
         let catalog = ingest::products(&products_file)?;
         let keywords = ingest::keywords(&keywords_file)?;
-        let ids: Vec<SegmentId> = segments.iter().map(|segment| segment.segment_id.clone()).collect();
-        let merchandising = ingest::merchandising(rules_file.text()?, rules_file.name(), &catalog, &ids)?;
+        let merchandising =
+            ingest::merchandising(rules_file.text()?, rules_file.name(), &catalog, &segments)?;
         for segment in &mut segments {
             segment.merchandising = merchandising.as_context(&segment.segment_id, segment.as_of);
         }
@@ -71,6 +97,19 @@ impl Inputs {
         let digest = Digest::of_parts(digests.iter().map(|digest| &digest.as_bytes()[..]));
         let as_of = segments.first().map_or(today, |segment| segment.as_of);
         Ok(Self { as_of, segments, catalog, keywords, merchandising, rates, digest })
+    }
+
+    /// Refuses rules that cannot all hold on tonight's pages; conflicts of other days and warnings are logged.
+    pub fn require_harmony(&self) -> Result<(), NightError> {
+        let segments: Vec<SegmentId> =
+            self.segments.iter().map(|context| context.segment_id.clone()).collect();
+        let Self { catalog, merchandising, as_of, .. } = self;
+        let ground = Ground { catalog, merchandising, segments: &segments, as_of: *as_of };
+        let found = fuse::survey_on(&ground, *as_of);
+        for warning in &found.warnings {
+            tracing::warn!(%warning, "merchandising");
+        }
+        if found.conflicts.is_empty() { Ok(()) } else { Err(NightError::Conflicts(found.conflicts)) }
     }
 
     /// Keeps the first `most` segments by id.

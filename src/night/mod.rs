@@ -27,11 +27,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::aiqa::TitlePolicy;
-use crate::domain::manifest::{ManifestProduct, StorefrontManifest, VariantError};
+use crate::domain::manifest::{ManifestProduct, PageStatus, StorefrontManifest, VariantError};
 use crate::domain::stage::FusedPage;
 use crate::domain::{SegmentContext, SegmentId};
 use crate::embed::Memory;
-use crate::fuse::{self, FuseError, Fuser, Shop, Stamp};
+use crate::fuse::{self, Checklist, Finding, FuseError, Fuser, Shop, Stamp};
 use crate::index::Index;
 use crate::ingest::IngestError;
 use crate::lm::Engine;
@@ -39,7 +39,7 @@ use crate::publish::{self, PublishError, PublishPlan, Store, StoreError};
 use crate::{keywords, themes};
 
 pub use answers::{Answered, Answers, AskError, Inquiry, Student};
-pub use inputs::{Inputs, Shelf, load_shelf};
+pub use inputs::{Inputs, RuleBook, Shelf, load_rules, load_shelf};
 pub use plan::{Plan, Recipe, Shard};
 pub use progress::Progress;
 pub use report::{Ending, Figures, Funnel, Report};
@@ -65,6 +65,8 @@ pub enum NightError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Publish(#[from] PublishError),
+    #[error("{}", conflicts(.0))]
+    Conflicts(Vec<Finding>),
     #[error("a page could not be written as JSON: {0}")]
     Manifest(serde_json::Error),
     #[error(
@@ -80,6 +82,14 @@ pub enum PageError {
     Fuse(#[from] FuseError),
     #[error(transparent)]
     Variant(#[from] VariantError),
+}
+
+fn conflicts(found: &[Finding]) -> String {
+    let lines: Vec<String> = found.iter().map(|finding| format!("\n  {finding}")).collect();
+    format!(
+        "merchandising rules cannot hold together tonight; nothing was computed (`endcap rules check` says more):{}",
+        lines.concat()
+    )
 }
 
 /// The models and the index, loaded once.
@@ -219,13 +229,21 @@ impl Night<'_> {
                 published_at: now,
                 pages,
             };
-            let published =
-                publish::publish(store, &plan, self.settings.publish, &|done| self.progress.advance(done))
-                    .await?;
+            let progress = |done| self.progress.advance(done);
+            let inspect = |segment: &SegmentId, status, bytes: &[u8]| self.inspect(segment, status, bytes);
+            let settings = self.settings.publish;
+            let published = publish::publish_inspected(store, &plan, settings, &progress, &inspect).await?;
             published.changed
         };
         self.progress.end(if changed { "" } else { "already current" });
         Ok(changed)
+    }
+
+    /// MER-1 on the bytes that go out.
+    fn inspect(&self, segment: &SegmentId, status: PageStatus, bytes: &[u8]) -> Result<(), String> {
+        let Inputs { catalog, merchandising, .. } = self.inputs;
+        let list = Checklist { catalog, merchandising, segment, as_of: self.plan.as_of };
+        fuse::inspect(bytes, status == PageStatus::New, &list).map_err(|error| error.to_string())
     }
 
     fn records(&self) -> Result<Vec<GroupRecord>, NightError> {

@@ -374,8 +374,14 @@ fn filter(night: &Night, context: &SegmentContext) -> ProductFilter {
     for rule in night.inputs.merchandising.active(&context.segment_id, context.as_of) {
         match &rule.kind {
             RuleKind::ForbidTags { tags } => filter.forbidden_tags.extend(tags.iter().cloned()),
-            RuleKind::Block { target } => {
+            RuleKind::Block { target } if target.is_indexed() => {
                 filter.blocked.insert(target.clone());
+            }
+            RuleKind::Block { target } => {
+                filter.blocked.extend(night.inputs.catalog.cover(|product| target.matches(product)));
+            }
+            RuleKind::Only { target } => {
+                filter.blocked.extend(night.inputs.catalog.cover(|product| !target.matches(product)));
             }
             _ => {}
         }

@@ -46,6 +46,9 @@ pub enum PublishError {
         "{store}: {run_id} is the first published run, there is none before it; name the run to go back to"
     )]
     NoPreviousRun { store: String, run_id: RunId },
+    /// MER-1: the pointer was not written.
+    #[error("segment {segment}: its page is not fit to be published, current.json stays: {reason}")]
+    Unfit { segment: SegmentId, reason: String },
     #[error("segment {segment}: run {from_run} has no page to take over; make the page anew")]
     MissingSource { segment: SegmentId, from_run: RunId },
     #[error(

@@ -56,7 +56,7 @@ pub use headers::cache_control;
 pub use location::open;
 pub use plan::{PageBytes, PagePlan, PublishPlan};
 pub use pointer::{Current, read_pointer};
-pub use publisher::{Published, publish};
+pub use publisher::{Inspector, Published, publish, publish_inspected};
 pub use read::{read_index, read_manifest, read_page};
 pub use retention::{Swept, sweep};
 pub use rollback::{RolledBack, rollback};

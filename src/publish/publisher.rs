@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use crate::domain::manifest::{IndexEntry, Pointer, RunIndex, keys};
+use crate::domain::manifest::{IndexEntry, PageStatus, Pointer, RunIndex, keys};
 use crate::domain::{Digest, RunId, SegmentId};
 
 use super::pointer::{self, ATTEMPTS, Current, Moved, Target};
@@ -39,7 +39,31 @@ pub async fn publish(
     settings: &Settings,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Published, PublishError> {
-    let publisher = Publisher { store, plan, settings };
+    advance(Publisher { store, plan, settings, inspector: None }, progress).await
+}
+
+/// [`publish`], where `inspector` may refuse a page ([`PublishError::Unfit`]) before anything of the run is written.
+///
+/// It is shown each page's very bytes, copied ones too. Their sha256 goes into the index, and every object is checked
+/// against the index before the pointer is written: what was inspected is what is published.
+pub async fn publish_inspected(
+    store: &dyn Store,
+    plan: &PublishPlan,
+    settings: &Settings,
+    progress: &(dyn Fn(u64) + Sync),
+    inspector: &Inspector<'_>,
+) -> Result<Published, PublishError> {
+    advance(Publisher { store, plan, settings, inspector: Some(inspector) }, progress).await
+}
+
+/// Says why a page of `status`, given as its bytes, must not be published.
+pub type Inspector<'a> = dyn Fn(&SegmentId, PageStatus, &[u8]) -> Result<(), String> + Sync + 'a;
+
+async fn advance(
+    publisher: Publisher<'_>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Published, PublishError> {
+    let Publisher { store, plan, settings, .. } = publisher;
     let mut seen = read_pointer(store).await?;
     for attempt in 0..ATTEMPTS {
         let silent = |_: u64| ();
@@ -94,6 +118,7 @@ struct Publisher<'a> {
     store: &'a dyn Store,
     plan: &'a PublishPlan,
     settings: &'a Settings,
+    inspector: Option<&'a Inspector<'a>>,
 }
 
 impl Publisher<'_> {
@@ -149,18 +174,48 @@ impl Publisher<'_> {
         segment: &SegmentId,
         page: &PagePlan,
     ) -> Result<(SegmentId, IndexEntry), PublishError> {
+        let page_status = page.status();
         let (size, sha256, source) = match page {
             PagePlan::New { page, source } => {
                 let bytes = page.read().await?;
+                self.inspect(segment, page_status, &bytes)?;
                 (bytes.len() as u64, Digest::of(&bytes), *source)
             }
             PagePlan::Reused { from_run } | PagePlan::CarriedOver { from_run } => {
                 let from = self.source_entry(sources, segment, from_run)?;
+                self.inspect_copy(segment, page_status, from).await?;
                 (from.size, from.sha256, from.source)
             }
         };
         let key = keys::segment(&self.plan.run_id, segment);
-        Ok((segment.clone(), IndexEntry { key, size, sha256, status: page.status(), source }))
+        Ok((segment.clone(), IndexEntry { key, size, sha256, status: page_status, source }))
+    }
+
+    fn inspect(&self, segment: &SegmentId, status: PageStatus, bytes: &[u8]) -> Result<(), PublishError> {
+        let Some(inspector) = self.inspector else { return Ok(()) };
+        inspector(segment, status, bytes)
+            .map_err(|reason| PublishError::Unfit { segment: segment.clone(), reason })
+    }
+
+    /// Inspects the object that is to be copied, which must be the one its run's index names.
+    async fn inspect_copy(
+        &self,
+        segment: &SegmentId,
+        status: PageStatus,
+        from: &IndexEntry,
+    ) -> Result<(), PublishError> {
+        if self.inspector.is_none() {
+            return Ok(());
+        }
+        let unfit = |reason: &str| PublishError::Unfit {
+            segment: segment.clone(),
+            reason: format!("{} {reason}", from.key),
+        };
+        let Some(object) = self.store.get(&from.key).await? else { return Err(unfit("is missing")) };
+        if Digest::of(&object.bytes) != from.sha256 {
+            return Err(unfit("has other bytes than the index of its run says"));
+        }
+        self.inspect(segment, status, &object.bytes)
     }
 
     fn source_entry<'s>(

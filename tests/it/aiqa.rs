@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use endcap::aiqa::{
     BoxError, Embedder, PageInput, Settings, TitleCase, TitlePolicy, Vocabulary, judge_page, rule_ids,
 };
-use endcap::domain::merchandising::{PageShape, Rule, RuleKind, Target, Window};
+use endcap::domain::merchandising::{PageShape, Reach, Rule, RuleKind, Target};
 use endcap::domain::stage::{
     Candidate, ChosenPlacement, JudgedPage, PlacementDesign, ProductHit, StockedPage, StockedPlacement,
     Subject,

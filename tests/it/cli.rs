@@ -127,6 +127,8 @@ fn every_verb_has_help_with_an_example() {
         &["stage", "keywords"],
         &["stage", "aiqa"],
         &["explain"],
+        &["rules", "check"],
+        &["rules", "test"],
         &["distill", "export"],
         &["distill", "send"],
         &["distill", "import"],

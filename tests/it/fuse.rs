@@ -1,8 +1,12 @@
 //! Fusion and the merchandising rules (MER-1) through their public doors.
 
+mod bytes;
 mod golden;
+mod kinds;
 mod pages;
 mod properties;
+mod rule_sets;
 mod rules;
 mod shop;
+mod survey;
 mod verifier;

@@ -22,6 +22,7 @@ mod prepare;
 mod publish;
 mod rank;
 mod registry;
+mod rules;
 mod s3_server;
 mod serve;
 mod themes;

@@ -119,6 +119,28 @@ fn publishing_before_all_shards_are_done_changes_nothing() {
     assert!(shop.tree().is_empty());
 }
 
+/// MER-1: a page whose checkpoint was tampered with is stopped before anything is published.
+#[test]
+fn a_tampered_checkpoint_never_reaches_the_pointer() {
+    let shop = ShopFolder::new(GROUPS);
+    copy(&reference().path("work/answers"), &shop.path("work/answers"));
+    shop.expect(0, &run_args(&["--shard", "0/1"]));
+    let runs = std::fs::read_dir(shop.path("work/runs")).expect("runs").flatten();
+    let groups = runs.flat_map(|run| std::fs::read_dir(run.path().join("groups")).expect("groups").flatten());
+    let file = groups.map(|group| group.path()).next().expect("a finished group");
+    let mut record = json(&file);
+    let outcomes = record["outcomes"].as_object_mut().expect("outcomes");
+    let page = outcomes.values_mut().next().expect("a segment");
+    let placements = page["page"]["manifest"]["placements"].as_array_mut().expect("placements");
+    placements[0]["products"][0] = placements[1]["products"][0].clone();
+    std::fs::write(&file, record.to_string()).expect("tamper");
+    let output = shop.run(&[&["publish"], SEGMENTS].concat());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("not fit to be published") && error.contains("repeated-product"), "{error}");
+    assert!(shop.tree().is_empty());
+}
+
 fn wait_for(found: impl Fn() -> bool, child: &mut std::process::Child) {
     let start = Instant::now();
     while !found() && child.try_wait().expect("child").is_none() {

@@ -1,131 +1,173 @@
-//! `merchandising.toml` → [`Merchandising`]: names looked up, positions made 0-based, contradictions refused.
+//! `merchandising.toml` → [`Merchandising`]: names looked up, audiences resolved to segments, positions made 0-based.
 //!
-//! ```toml
-//! objective = "engagement"     # or basket-building, discovery, private-label, seasonal
-//! known_tags = ["tobacco"]     # tags rules may name although no product carries them tonight
-//!
-//! [page]
-//! placements = 6
-//! products_per_placement = 8
-//! min_products = 4
-//!
-//! [[campaign]]
-//! name = "Holiday baking"
-//! from = 2017-11-06            # first and last day, both optional
-//! to = 2017-12-24
-//! feature = ["Baking supplies", "Butter"]   # aisles, product types or product ids
-//! position = 1                 # counted from 1; optional
-//!
-//! [[rule]]                     # exactly one action a rule
-//! id = "less-hardware"
-//! bury = { aisle = "Hardware", factor = 0.5 }
-//! segments = ["seg-001"]       # optional, as are from, to and sentence (words for the model)
-//! ```
-//!
-//! Actions: `pin = { product, position }`, `boost`/`bury = { …, factor }`, `block = { … }`,
-//! `quota = { …, scope, min, max }`, `forbid_tags`, `banned_phrases`, `campaign_first = true`, where `…` is one of
-//! `product`, `type`, `aisle`, `tag` and `private_label = true`.
+//! `docs/merchandising.md` has every key. All mistakes of a file are found in one reading, each with its line and
+//! column. Whether rules can hold together is another question, which [`crate::fuse::survey`] answers.
 
-mod contradictions;
 mod names;
-mod raw;
+mod reach;
 mod rules;
+mod sheet;
+mod targets;
 
-use chrono::NaiveDate;
+use toml::de::DeTable;
 
 use super::IngestError;
-use super::text::{MAX_TEXT_CHARS, clean};
-use crate::domain::merchandising::{Campaign, Merchandising, PageShape, Window};
-use crate::domain::{Catalog, SegmentId};
-use names::Names;
-use raw::{RawCampaign, RawFile, RawPage};
+use crate::domain::merchandising::{Campaign, DatedGoal, Goal, Merchandising, Objective, PageShape, Target};
+use crate::domain::{Catalog, SegmentContext};
+use names::{Names, nearest};
+use sheet::{Cell, Fields, Sheet};
+
+pub use sheet::Mistake;
 
 /// Largest page: placements, and products in one of them.
 const MAX_PLACEMENTS: usize = 12;
 const MAX_PRODUCTS: usize = 50;
 
 /// Reads `text`, the content of `file_name`, against tonight's catalogue and segments.
+///
+/// Errors: [`IngestError::Merchandising`] with every mistake of the file.
 pub fn merchandising(
     text: &str,
     file_name: &str,
     catalog: &Catalog,
-    segments: &[SegmentId],
+    segments: &[SegmentContext],
 ) -> Result<Merchandising, IngestError> {
-    let file: RawFile = toml::from_str(text).map_err(|error| IngestError::Syntax {
-        file: file_name.into(),
-        message: error.to_string().trim_end().into(),
-    })?;
-    let names = Names::new(file_name, catalog, segments, &file.known_tags);
-    let page = page(&names, &file.page)?;
-    let campaigns = campaigns(&names, &file.campaigns, page)?;
-    let rules = rules::rules(&names, &file.rules, page)?;
-    contradictions::check(&names, &rules, catalog)?;
-    Ok(Merchandising { page, objective: file.objective, campaigns, rules })
-}
-
-fn page(names: &Names<'_>, raw: &RawPage) -> Result<PageShape, IngestError> {
-    let RawPage { placements, products_per_placement, min_products } = *raw;
-    let limits = [
-        ("placements", placements, MAX_PLACEMENTS),
-        ("products_per_placement", products_per_placement, MAX_PRODUCTS),
-        ("min_products", min_products, products_per_placement),
-    ];
-    for (key, value, max) in limits {
-        if !(1..=max).contains(&value) {
-            return Err(names.invalid("[page]", format!("{key} = {value} must be within 1..={max}")));
-        }
+    let sheet = Sheet::new(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let broken: Vec<usize> = errors.iter().map(|error| error.span().map_or(0, |span| span.start)).collect();
+    for (error, offset) in errors.iter().zip(&broken) {
+        sheet.note(*offset, "", format!("not TOML: {}", error.message().trim()));
     }
-    Ok(PageShape { placements, products_per_placement, min_products })
+    let read = file(&Fields::of_file(&sheet, document.get_ref()), catalog, segments);
+    let mistakes = sheet.finish(&broken);
+    if mistakes.is_empty() {
+        Ok(read)
+    } else {
+        Err(IngestError::Merchandising { file: file_name.into(), mistakes })
+    }
 }
 
-fn campaigns(names: &Names<'_>, raw: &[RawCampaign], page: PageShape) -> Result<Vec<Campaign>, IngestError> {
-    let mut campaigns: Vec<Campaign> = Vec::with_capacity(raw.len());
-    for (at, raw) in raw.iter().enumerate() {
-        let name = text(names, &format!("campaign {}", at + 1), "name", &raw.name)?;
-        let place = format!("campaign {name:?}");
-        if campaigns.iter().any(|earlier| earlier.name == name) {
-            return Err(names.invalid(&place, "another campaign has this name"));
+/// What the file says, as far as it can be read.
+fn file(file: &Fields<'_>, catalog: &Catalog, segments: &[SegmentContext]) -> Merchandising {
+    file.know(&["objective", "known_tags", "page", "audiences", "objective_window", "campaign", "rule"]);
+    let known_tags = file.get("known_tags").and_then(|cell| cell.list()).unwrap_or_default();
+    let known_tags: Vec<&str> = known_tags.iter().filter_map(Cell::text).collect();
+    let mut names = Names::new(catalog, segments, &known_tags);
+    names.page =
+        file.get("page").and_then(|cell| cell.table()).map(|fields| page(&fields)).unwrap_or_default();
+    let audiences = reach::audiences(&names, file);
+    names.audiences = audiences.iter().map(|one| (one.name.clone(), one.clone())).collect();
+    Merchandising {
+        page: names.page,
+        objective: file.get("objective").and_then(|cell| goal(&cell)).unwrap_or_default(),
+        goals: goals(&names, file),
+        campaigns: campaigns(&names, file),
+        rules: rules::rules(&names, file),
+        audiences,
+    }
+}
+
+fn page(fields: &Fields<'_>) -> PageShape {
+    let fields = fields.at("[page]");
+    fields.know(&["placements", "products_per_placement", "min_products"]);
+    let within = |key: &str, default: usize, max: usize| {
+        let Some(cell) = fields.get(key) else { return default.min(max) };
+        let value = cell.count().unwrap_or(default);
+        if (1..=max).contains(&value) {
+            return value;
         }
-        if raw.feature.is_empty() {
-            return Err(names.invalid(&place, "feature is empty; list at least one aisle or product type"));
+        cell.note(format!("{key} = {value} must be within 1..={max}"));
+        default.min(max)
+    };
+    let PageShape { placements, products_per_placement, min_products } = PageShape::default();
+    let placements = within("placements", placements, MAX_PLACEMENTS);
+    let products_per_placement = within("products_per_placement", products_per_placement, MAX_PRODUCTS);
+    let min_products = within("min_products", min_products, products_per_placement);
+    PageShape { placements, products_per_placement, min_products }
+}
+
+/// One objective by name, or a table of weights.
+fn goal(cell: &Cell<'_>) -> Option<Goal> {
+    if cell.is_text() {
+        return objective(cell, cell.text()?).map(Goal::from);
+    }
+    let fields = cell.table()?;
+    let weights: Vec<Option<(Objective, f32)>> = fields
+        .keys()
+        .map(|key| {
+            let cell = fields.get(key)?;
+            let (objective, weight) = (objective(&cell, key), cell.number());
+            Some((objective?, weight?))
+        })
+        .collect();
+    let weights = weights.into_iter().collect::<Option<Vec<_>>>()?;
+    let goal = Goal::weighted(&weights);
+    goal.or_else(|| cell.bad("an objective's weights are numbers from 0, at least one above 0"))
+}
+
+fn objective(cell: &Cell<'_>, name: &str) -> Option<Objective> {
+    let known = Objective::ALL.map(Objective::key);
+    Objective::ALL.into_iter().find(|objective| objective.key() == name).or_else(|| {
+        let near = nearest(name, known.into_iter());
+        let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+        cell.bad(format!("there is no objective {name:?}{near} (expected one of {})", known.join(", ")))
+    })
+}
+
+fn goals(names: &Names<'_>, file: &Fields<'_>) -> Vec<DatedGoal> {
+    let mut goals = Vec::new();
+    for (at, fields) in file.tables("objective_window").iter().enumerate() {
+        let fields = fields.at(&format!("objective_window {}", at + 1));
+        fields.know(&["objective"].into_iter().chain(reach::KEYS).collect::<Vec<_>>());
+        let goal = fields.need("objective").and_then(|cell| goal(&cell)).unwrap_or_default();
+        goals.push(DatedGoal { goal, reach: reach::reach(names, &fields) });
+    }
+    goals
+}
+
+fn campaigns(names: &Names<'_>, file: &Fields<'_>) -> Vec<Campaign> {
+    let mut campaigns: Vec<Campaign> = Vec::new();
+    for (at, fields) in file.tables("campaign").iter().enumerate() {
+        let fields = fields.at(&format!("campaign {}", at + 1));
+        let name = fields.need("name").and_then(|cell| cell.clean()).unwrap_or_default();
+        let fields = if name.is_empty() { fields } else { fields.at(&format!("campaign {name:?}")) };
+        let known = ["name", "feature", "position"].into_iter().chain(reach::KEYS);
+        fields.know(&known.collect::<Vec<_>>());
+        if !name.is_empty() && campaigns.iter().any(|earlier| earlier.name == name) {
+            fields.note("another campaign has this name");
         }
         campaigns.push(Campaign {
-            window: window(names, &place, raw.from, raw.to)?,
-            feature: raw.feature.iter().map(|name| names.feature(&place, name)).collect::<Result<_, _>>()?,
-            position: raw
-                .position
-                .map(|position| self::position(names, &place, position, page))
-                .transpose()?,
             name,
+            reach: reach::reach(names, &fields),
+            feature: fields.need("feature").map(|cell| features(names, &cell)).unwrap_or_default(),
+            position: fields.get("position").and_then(|cell| position(names, &cell)),
         });
     }
-    Ok(campaigns)
+    campaigns
+}
+
+/// Names or selectors.
+fn features(names: &Names<'_>, cell: &Cell<'_>) -> Vec<Target> {
+    let Some(cells) = cell.list() else { return Vec::new() };
+    if cells.is_empty() {
+        cell.note("feature is empty; list at least one aisle or product type");
+    }
+    let feature = |cell: &Cell<'_>| {
+        if cell.is_text() {
+            return names.feature(cell);
+        }
+        let fields = cell.table()?;
+        fields.know(&targets::KEYS);
+        targets::target(names, &fields)
+    };
+    cells.iter().filter_map(feature).collect()
 }
 
 /// A position of the file, counted from 1, as the domain's, counted from 0.
-fn position(names: &Names<'_>, place: &str, written: usize, page: PageShape) -> Result<usize, IngestError> {
-    if (1..=page.placements).contains(&written) {
-        return Ok(written - 1);
+fn position(names: &Names<'_>, cell: &Cell<'_>) -> Option<usize> {
+    let (written, last) = (cell.count()?, names.page.placements);
+    if (1..=last).contains(&written) {
+        return Some(written - 1);
     }
-    let problem =
-        format!("position = {written} is not on the page; its positions are 1 to {}", page.placements);
-    Err(names.invalid(place, problem))
-}
-
-fn window(
-    names: &Names<'_>,
-    place: &str,
-    from: Option<NaiveDate>,
-    to: Option<NaiveDate>,
-) -> Result<Window, IngestError> {
-    match (from, to) {
-        (Some(from), Some(to)) if from > to => {
-            Err(names.invalid(place, format!("from = {from} is after to = {to}; swap them")))
-        }
-        _ => Ok(Window { from, to }),
-    }
-}
-
-fn text(names: &Names<'_>, place: &str, key: &str, written: &str) -> Result<String, IngestError> {
-    clean(written, MAX_TEXT_CHARS).map_err(|problem| names.invalid(place, format!("{key}: {problem}")))
+    cell.bad(format!("position = {written} is not on the page; its positions are 1 to {last}"))
 }

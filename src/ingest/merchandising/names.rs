@@ -1,154 +1,130 @@
 //! Looking names up in the catalogue, with the nearest one as a suggestion.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::IngestError;
-use super::raw::Selector;
-use crate::domain::merchandising::Target;
-use crate::domain::{Catalog, ProductId, SegmentId};
+use super::super::text::shown;
+use super::sheet::Cell;
+use crate::domain::merchandising::{NamedAudience, PageShape, Target};
+use crate::domain::{Catalog, ProductId, SegmentContext, SegmentId};
 
 /// Similarity from which a name is worth suggesting (Jaro-Winkler, 0..1).
 const SUGGEST_FROM: f64 = 0.75;
 
 /// Everything a rule may name.
 pub struct Names<'a> {
-    file: &'a str,
-    catalog: &'a Catalog,
+    pub catalog: &'a Catalog,
+    pub contexts: &'a [SegmentContext],
+    pub page: PageShape,
+    pub audiences: BTreeMap<String, NamedAudience>,
     aisles: BTreeSet<&'a str>,
     types: BTreeSet<&'a str>,
+    departments: BTreeSet<&'a str>,
+    brands: BTreeSet<&'a str>,
     tags: BTreeSet<&'a str>,
-    segments: &'a [SegmentId],
+    segments: BTreeSet<&'a str>,
 }
 
 impl<'a> Names<'a> {
-    pub fn new(
-        file: &'a str,
-        catalog: &'a Catalog,
-        segments: &'a [SegmentId],
-        known_tags: &'a [String],
-    ) -> Self {
+    /// `known_tags` may be named although no product carries them.
+    pub fn new(catalog: &'a Catalog, contexts: &'a [SegmentContext], known_tags: &[&'a str]) -> Self {
         let mut tags = catalog.tags();
-        tags.extend(known_tags.iter().map(String::as_str));
-        let (aisles, types) = (catalog.aisles(), catalog.product_types());
-        Self { file, catalog, aisles, types, tags, segments }
+        tags.extend(known_tags);
+        Self {
+            catalog,
+            contexts,
+            page: PageShape::default(),
+            audiences: BTreeMap::new(),
+            aisles: catalog.aisles(),
+            types: catalog.product_types(),
+            departments: catalog.departments(),
+            brands: catalog.brands(),
+            tags,
+            segments: contexts.iter().map(|context| context.segment_id.as_str()).collect(),
+        }
     }
 
-    pub fn invalid(&self, place: &str, problem: impl Into<String>) -> IngestError {
-        IngestError::Merchandising { file: self.file.into(), place: place.into(), problem: problem.into() }
-    }
-
-    pub fn product(&self, place: &str, name: &str) -> Result<ProductId, IngestError> {
+    pub fn product(&self, cell: &Cell<'_>) -> Option<ProductId> {
+        let name = cell.text()?;
         let known = ProductId::parse(name).ok().filter(|id| self.catalog.get(id).is_some());
-        known.ok_or_else(|| {
+        known.or_else(|| {
             let ids = self.catalog.iter().map(|product| product.product_id.as_str());
-            self.unknown(place, "product", name, ids)
+            unknown(cell, "product", name, ids)
         })
     }
 
-    pub fn tag(&self, place: &str, name: &str) -> Result<String, IngestError> {
-        self.one_of(place, "tag", name, &self.tags)
+    pub fn tag(&self, cell: &Cell<'_>) -> Option<String> {
+        one_of(cell, "tag", &self.tags)
+    }
+
+    pub fn aisle(&self, cell: &Cell<'_>) -> Option<String> {
+        one_of(cell, "aisle", &self.aisles)
+    }
+
+    pub fn product_type(&self, cell: &Cell<'_>) -> Option<String> {
+        one_of(cell, "product type", &self.types)
+    }
+
+    pub fn department(&self, cell: &Cell<'_>) -> Option<String> {
+        one_of(cell, "department", &self.departments)
+    }
+
+    pub fn brand(&self, cell: &Cell<'_>) -> Option<String> {
+        one_of(cell, "brand", &self.brands)
     }
 
     /// Which segment; any well-formed id passes on a night without segments.
-    pub fn segment(&self, place: &str, name: &str) -> Result<SegmentId, IngestError> {
-        let id = SegmentId::parse(name).map_err(|error| self.invalid(place, error.to_string()))?;
-        if self.segments.is_empty() || self.segments.contains(&id) {
-            return Ok(id);
+    pub fn segment(&self, cell: &Cell<'_>) -> Option<SegmentId> {
+        let name = cell.text()?;
+        match SegmentId::parse(name) {
+            Err(error) => cell.bad(error.to_string()),
+            Ok(id) if self.segments.is_empty() || self.segments.contains(name) => Some(id),
+            Ok(_) => unknown(cell, "segment", name, self.segments.iter().copied()),
         }
-        Err(self.unknown(place, "segment", name, self.segments.iter().map(SegmentId::as_str)))
     }
 
-    /// What a campaign features: an aisle, else a product type, else a product id.
-    pub fn feature(&self, place: &str, name: &str) -> Result<Target, IngestError> {
+    pub fn audience(&self, cell: &Cell<'_>) -> Option<&NamedAudience> {
+        let name = cell.text()?;
+        let known = self.audiences.get(name);
+        known.or_else(|| unknown(cell, "audience", name, self.audiences.keys().map(String::as_str)))
+    }
+
+    /// What a name among a campaign's features is: an aisle, else a product type, a brand, a product id.
+    pub fn feature(&self, cell: &Cell<'_>) -> Option<Target> {
+        let name = cell.text()?;
         if self.aisles.contains(name) {
-            return Ok(Target::Aisle(name.into()));
+            return Some(Target::Aisle(name.into()));
         }
         if self.types.contains(name) {
-            return Ok(Target::Type(name.into()));
+            return Some(Target::Type(name.into()));
         }
-        if let Ok(id) = self.product(place, name) {
-            return Ok(Target::Product(id));
+        if self.brands.contains(name) {
+            return Some(Target::Brand(name.into()));
         }
-        let near = self.aisles.union(&self.types).copied();
-        Err(self.unknown(place, "aisle, product type or product", name, near))
-    }
-
-    pub fn target(&self, place: &str, selector: &Selector<'_>) -> Result<Target, IngestError> {
-        match *selector {
-            Selector {
-                product: Some(id),
-                product_type: None,
-                aisle: None,
-                tag: None,
-                private_label: None,
-            } => self.product(place, id).map(Target::Product),
-            Selector {
-                product: None,
-                product_type: Some(name),
-                aisle: None,
-                tag: None,
-                private_label: None,
-            } => self.one_of(place, "product type", name, &self.types).map(Target::Type),
-            Selector {
-                product: None,
-                product_type: None,
-                aisle: Some(name),
-                tag: None,
-                private_label: None,
-            } => self.one_of(place, "aisle", name, &self.aisles).map(Target::Aisle),
-            Selector {
-                product: None,
-                product_type: None,
-                aisle: None,
-                tag: Some(tag),
-                private_label: None,
-            } => self.tag(place, tag).map(Target::Tag),
-            Selector {
-                product: None,
-                product_type: None,
-                aisle: None,
-                tag: None,
-                private_label: Some(true),
-            } => Ok(Target::PrivateLabel),
-            _ => Err(self.invalid(
-                place,
-                "name the products by exactly one of product, type, aisle, tag or private_label = true",
-            )),
-        }
-    }
-
-    fn one_of(
-        &self,
-        place: &str,
-        kind: &'static str,
-        name: &str,
-        known: &BTreeSet<&str>,
-    ) -> Result<String, IngestError> {
-        if known.contains(name) {
-            return Ok(name.into());
-        }
-        Err(self.unknown(place, kind, name, known.iter().copied()))
-    }
-
-    fn unknown<'n>(
-        &self,
-        place: &str,
-        kind: &'static str,
-        name: &str,
-        known: impl Iterator<Item = &'n str>,
-    ) -> IngestError {
-        IngestError::UnknownName {
-            file: self.file.into(),
-            place: place.into(),
-            kind,
-            name: super::super::text::shown(name),
-            suggestion: nearest(name, known),
-        }
+        let product = ProductId::parse(name).ok().filter(|id| self.catalog.get(id).is_some());
+        product.map(Target::Product).or_else(|| {
+            let near = self.aisles.iter().chain(&self.types).chain(&self.brands).copied();
+            unknown(cell, "aisle, product type, brand or product", name, near)
+        })
     }
 }
 
+fn one_of(cell: &Cell<'_>, kind: &str, known: &BTreeSet<&str>) -> Option<String> {
+    let name = cell.text()?;
+    if known.contains(name) { Some(name.into()) } else { unknown(cell, kind, name, known.iter().copied()) }
+}
+
+fn unknown<'n, T>(
+    cell: &Cell<'_>,
+    kind: &str,
+    name: &str,
+    known: impl Iterator<Item = &'n str>,
+) -> Option<T> {
+    let near = nearest(name, known).map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+    cell.bad(format!("there is no {kind} {:?}{near}", shown(name)))
+}
+
 /// The known name most like `name`; of equals the first.
-fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
     let wanted = name.to_lowercase();
     let mut best: Option<(f64, &str)> = None;
     for candidate in known {

@@ -1,136 +1,137 @@
 //! `[[rule]]` tables → [`Rule`].
 
-use super::super::IngestError;
 use super::names::Names;
-use super::raw::{RawPin, RawQuota, RawRule, RawWeight};
-use super::{position, text, window};
-use crate::domain::merchandising::{PageShape, QuotaScope, Rule, RuleKind};
+use super::sheet::{Cell, Fields};
+use super::{position, reach, targets};
+use crate::domain::merchandising::{QuotaScope, Rule, RuleKind, Target};
 
 /// The strongest boost; more would be a pin.
 const MAX_FACTOR: f32 = 100.0;
 
-pub fn rules(names: &Names<'_>, raw: &[RawRule], page: PageShape) -> Result<Vec<Rule>, IngestError> {
-    let mut rules: Vec<Rule> = Vec::with_capacity(raw.len());
-    for (at, raw) in raw.iter().enumerate() {
-        let id = text(names, &format!("rule {}", at + 1), "id", &raw.id)?;
-        let place = format!("rule {id:?}");
-        if rules.iter().any(|earlier| earlier.id == id) {
-            return Err(names.invalid(&place, "another rule has this id; ids are unique"));
+const ACTIONS: [&str; 9] =
+    ["pin", "boost", "bury", "block", "only", "quota", "forbid_tags", "banned_phrases", "campaign_first"];
+
+pub fn rules(names: &Names<'_>, file: &Fields<'_>) -> Vec<Rule> {
+    let mut seen: Vec<String> = Vec::new();
+    let mut rules = Vec::new();
+    for (at, fields) in file.tables("rule").iter().enumerate() {
+        let fields = fields.at(&format!("rule {}", at + 1));
+        let id = fields.need("id").and_then(|cell| cell.clean());
+        let fields = id.as_ref().map_or(fields.clone(), |id| fields.at(&format!("rule {id:?}")));
+        if let Some(id) = &id {
+            if seen.contains(id) {
+                fields.note("another rule has this id; ids are unique");
+            }
+            seen.push(id.clone());
         }
-        rules.push(rule(names, &place, id, raw, page)?);
+        if let Some(rule) = rule(names, id.unwrap_or_default(), &fields) {
+            rules.push(rule);
+        }
     }
-    Ok(rules)
+    rules
 }
 
-fn rule(
-    names: &Names<'_>,
-    place: &str,
-    id: String,
-    raw: &RawRule,
-    page: PageShape,
-) -> Result<Rule, IngestError> {
-    let segments = match &raw.segments {
-        Some(only) if only.is_empty() => {
-            return Err(names.invalid(place, "segments is empty; remove it to mean every segment"));
+fn rule(names: &Names<'_>, id: String, fields: &Fields<'_>) -> Option<Rule> {
+    let known = ["id", "sentence"].into_iter().chain(reach::KEYS).chain(ACTIONS);
+    fields.know(&known.collect::<Vec<_>>());
+    let given: Vec<Cell<'_>> = ACTIONS.into_iter().filter_map(|key| fields.get(key)).collect();
+    if given.len() != 1 {
+        fields.note(format!("a rule has exactly one of {}", ACTIONS.join(", ")));
+    }
+    let kinds: Vec<Option<RuleKind>> = given.iter().map(|cell| kind(names, cell)).collect();
+    let reach = reach::reach(names, fields);
+    let sentence = fields.get("sentence").and_then(|cell| cell.clean());
+    Some(Rule { kind: kinds.into_iter().flatten().next()?, reach, sentence, id })
+}
+
+fn kind(names: &Names<'_>, cell: &Cell<'_>) -> Option<RuleKind> {
+    match cell.key() {
+        "pin" => pin(names, &cell.table()?),
+        "boost" => boost(names, &cell.table()?),
+        "bury" => bury(names, &cell.table()?),
+        "block" => Some(RuleKind::Block { target: alone(names, &cell.table()?)? }),
+        "only" => Some(RuleKind::Only { target: alone(names, &cell.table()?)? }),
+        "quota" => quota(names, &cell.table()?),
+        "forbid_tags" => {
+            let tags = cell.filled_list()?;
+            Some(RuleKind::ForbidTags { tags: tags.iter().filter_map(|tag| names.tag(tag)).collect() })
         }
-        Some(only) => Some(only.iter().map(|name| names.segment(place, name)).collect::<Result<_, _>>()?),
-        None => None,
-    };
-    Ok(Rule {
-        kind: kind(names, place, raw, page)?,
-        window: window(names, place, raw.from, raw.to)?,
-        segments,
-        sentence: raw.sentence.as_deref().map(|words| text(names, place, "sentence", words)).transpose()?,
-        id,
-    })
-}
-
-fn kind(names: &Names<'_>, place: &str, raw: &RawRule, page: PageShape) -> Result<RuleKind, IngestError> {
-    let actions: [Option<Result<RuleKind, IngestError>>; 8] = [
-        raw.pin.as_ref().map(|raw| pin(names, place, raw, page)),
-        raw.boost.as_ref().map(|raw| boost(names, place, raw)),
-        raw.bury.as_ref().map(|raw| bury(names, place, raw)),
-        raw.block
-            .as_ref()
-            .map(|raw| names.target(place, &raw.selector()).map(|target| RuleKind::Block { target })),
-        raw.quota.as_ref().map(|raw| quota(names, place, raw, page)),
-        raw.forbid_tags.as_ref().map(|tags| forbid_tags(names, place, tags)),
-        raw.banned_phrases.as_ref().map(|phrases| banned_phrases(names, place, phrases)),
-        raw.campaign_first.map(|wanted| match wanted {
-            true => Ok(RuleKind::CampaignFirst),
-            false => Err(names.invalid(place, "campaign_first = false does nothing; remove the rule")),
-        }),
-    ];
-    let mut actions = actions.into_iter().flatten();
-    match (actions.next(), actions.next()) {
-        (Some(only), None) => only,
-        _ => Err(names.invalid(
-            place,
-            "a rule has exactly one of pin, boost, bury, block, quota, forbid_tags, banned_phrases, campaign_first",
-        )),
+        "banned_phrases" => {
+            let phrases = cell.filled_list()?;
+            Some(RuleKind::BannedPhrases { phrases: phrases.iter().filter_map(Cell::clean).collect() })
+        }
+        _ => match cell.flag()? {
+            true => Some(RuleKind::CampaignFirst),
+            false => cell.bad("campaign_first = false does nothing; remove the rule"),
+        },
     }
 }
 
-fn pin(names: &Names<'_>, place: &str, raw: &RawPin, page: PageShape) -> Result<RuleKind, IngestError> {
-    let product = names.product(place, &raw.product)?;
-    Ok(RuleKind::Pin { product, position: position(names, place, raw.position, page)? })
+/// A table with a selector and the keys `more`.
+fn selecting(names: &Names<'_>, fields: &Fields<'_>, more: &[&str]) -> Option<Target> {
+    fields.know(&targets::KEYS.into_iter().chain(more.iter().copied()).collect::<Vec<_>>());
+    targets::target(names, fields)
 }
 
-fn boost(names: &Names<'_>, place: &str, raw: &RawWeight) -> Result<RuleKind, IngestError> {
-    let factor = raw.factor;
+fn alone(names: &Names<'_>, fields: &Fields<'_>) -> Option<Target> {
+    selecting(names, fields, &[])
+}
+
+fn pin(names: &Names<'_>, fields: &Fields<'_>) -> Option<RuleKind> {
+    fields.know(&["product", "position"]);
+    let product = fields.need("product").and_then(|cell| names.product(&cell));
+    let position = fields.need("position").and_then(|cell| position(names, &cell));
+    Some(RuleKind::Pin { product: product?, position: position? })
+}
+
+fn boost(names: &Names<'_>, fields: &Fields<'_>) -> Option<RuleKind> {
+    let target = selecting(names, fields, &["factor"]);
+    let cell = fields.need("factor")?;
+    let factor = cell.number()?;
     if !(factor > 1.0 && factor <= MAX_FACTOR) {
-        let problem = format!("a boost's factor is above 1 and at most {MAX_FACTOR}, not {factor}");
-        return Err(names.invalid(place, problem));
+        return cell.bad(format!("a boost's factor is above 1 and at most {MAX_FACTOR}, not {factor}"));
     }
-    Ok(RuleKind::Boost { target: names.target(place, &raw.selector())?, factor })
+    Some(RuleKind::Boost { target: target?, factor })
 }
 
-fn bury(names: &Names<'_>, place: &str, raw: &RawWeight) -> Result<RuleKind, IngestError> {
-    let factor = raw.factor;
+fn bury(names: &Names<'_>, fields: &Fields<'_>) -> Option<RuleKind> {
+    let target = selecting(names, fields, &["factor"]);
+    let cell = fields.need("factor")?;
+    let factor = cell.number()?;
     if !(factor > 0.0 && factor < 1.0) {
-        let problem =
-            format!("a bury's factor is above 0 and below 1, not {factor} (block removes products)");
-        return Err(names.invalid(place, problem));
+        return cell
+            .bad(format!("a bury's factor is above 0 and below 1, not {factor} (block removes products)"));
     }
-    Ok(RuleKind::Bury { target: names.target(place, &raw.selector())?, factor })
+    Some(RuleKind::Bury { target: target?, factor })
 }
 
-fn forbid_tags(names: &Names<'_>, place: &str, tags: &[String]) -> Result<RuleKind, IngestError> {
-    let tags = non_empty(names, place, "forbid_tags", tags)?.iter().map(|tag| names.tag(place, tag));
-    Ok(RuleKind::ForbidTags { tags: tags.collect::<Result<_, _>>()? })
-}
-
-fn banned_phrases(names: &Names<'_>, place: &str, phrases: &[String]) -> Result<RuleKind, IngestError> {
-    let phrases = non_empty(names, place, "banned_phrases", phrases)?.iter();
-    let phrases = phrases.map(|phrase| text(names, place, "banned_phrases", phrase));
-    Ok(RuleKind::BannedPhrases { phrases: phrases.collect::<Result<_, _>>()? })
-}
-
-fn quota(names: &Names<'_>, place: &str, raw: &RawQuota, page: PageShape) -> Result<RuleKind, IngestError> {
-    let RawQuota { scope, min, max, .. } = *raw;
+fn quota(names: &Names<'_>, fields: &Fields<'_>) -> Option<RuleKind> {
+    let target = selecting(names, fields, &["scope", "min", "max"]);
+    let scope = fields.need("scope").and_then(|cell| scope(&cell));
+    let count = |key: &str| fields.get(key).and_then(|cell| cell.count());
+    let (min, max) = (count("min"), count("max"));
+    let page = names.page;
     let capacity = match scope {
-        QuotaScope::Placements => page.placements,
-        QuotaScope::Products => page.placements * page.products_per_placement,
+        Some(QuotaScope::Placements) => page.placements,
+        _ => page.placements * page.products_per_placement,
     };
-    let problem = match (min, max) {
-        (None, None) => Some("a quota needs min, max or both".into()),
-        (Some(min), Some(max)) if min > max => Some(format!("min = {min} is more than max = {max}")),
-        (Some(min), _) if min > capacity => {
-            Some(format!("min = {min} is more than the page holds ({capacity})"))
-        }
-        _ => None,
-    };
-    match problem {
-        Some(problem) => Err(names.invalid(place, problem)),
-        None => Ok(RuleKind::Quota { target: names.target(place, &raw.selector())?, scope, min, max }),
+    if !fields.has("min") && !fields.has("max") {
+        fields.note("a quota needs min, max or both");
     }
+    match (min, max) {
+        (Some(min), Some(max)) if min > max => fields.note(format!("min = {min} is more than max = {max}")),
+        (Some(min), _) if min > capacity => {
+            fields.note(format!("min = {min} is more than the page holds ({capacity})"));
+        }
+        _ => {}
+    }
+    Some(RuleKind::Quota { target: target?, scope: scope?, min, max })
 }
 
-fn non_empty<'r>(
-    names: &Names<'_>,
-    place: &str,
-    key: &str,
-    list: &'r [String],
-) -> Result<&'r [String], IngestError> {
-    if list.is_empty() { Err(names.invalid(place, format!("{key} is empty"))) } else { Ok(list) }
+fn scope(cell: &Cell<'_>) -> Option<QuotaScope> {
+    match cell.text()? {
+        "products" => Some(QuotaScope::Products),
+        "placements" => Some(QuotaScope::Placements),
+        other => cell.bad(format!("scope is \"products\" or \"placements\", not {other:?}")),
+    }
 }

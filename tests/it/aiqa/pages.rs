@@ -136,8 +136,7 @@ impl Scene {
     }
 
     fn rule(&mut self, kind: RuleKind) {
-        let window = Window::default();
-        self.rules.push(Rule { id: "r".into(), kind, window, segments: None, sentence: None });
+        self.rules.push(Rule { id: "r".into(), kind, reach: Reach::default(), sentence: None });
     }
 }
 

@@ -238,5 +238,5 @@ fn assign_answers_one_household_a_list_or_a_table() {
     assert_eq!(batch.num_rows(), 2);
     let bad = write(&shop, "bad.txt", "1\na\u{1b}b\n");
     let error = fails(&shop, 2, &[&base[..], &["--households", &bad]].concat());
-    assert!(error.contains("line 2"), "{error}");
+    assert!(error.contains("row 2"), "{error}");
 }

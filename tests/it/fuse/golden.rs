@@ -29,7 +29,7 @@ fn assert_committed(path: &str, bytes: &[u8]) {
     );
 }
 
-fn stamp() -> Stamp {
+pub fn stamp() -> Stamp {
     let as_of = day("2017-11-13");
     Stamp {
         run_id: RunId::new(as_of, &Digest::of(b"everything")),

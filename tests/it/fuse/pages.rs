@@ -108,7 +108,10 @@ fn a_title_that_is_not_accepted_is_not_used() {
 fn an_empty_shop_is_an_error_that_names_the_segment() {
     let mut world = World::new();
     world.products.clear();
-    assert_eq!(world.fuse(&full_page()), Err(FuseError::NothingToShow { segment: segment("seg-1") }));
+    assert_eq!(
+        world.fuse(&full_page()),
+        Err(FuseError::NothingToShow { segment: segment("seg-1"), rules: Vec::new() })
+    );
 }
 
 /// 13 November 2017 is 42 days before Christmas: out of season at a lead of 35 days, in season a week later.
@@ -128,7 +131,7 @@ fn the_objective_tilts_the_ranker() {
     let order = |objective, change: fn(&mut World)| {
         let mut world = World::new();
         change(&mut world);
-        world.merchandising.objective = objective;
+        world.merchandising.objective = Objective::into(objective);
         let fused = world.fuse(&full_page()).expect("page");
         products_of(&fused, "Orchard picks").iter().map(ToString::to_string).collect::<Vec<_>>()
     };

@@ -114,7 +114,7 @@ prop_compose! {
             world.products.push(Product { title: format!("Product {product_id}"), product_id, ..product });
         }
         world.merchandising.page = shape;
-        world.merchandising.objective = objective;
+        world.merchandising.objective = objective.into();
         world.settings.max_per_type = max_per_type;
         world.context.staples = vec!["Fruit one".into(), "Wine two".into()];
         if let Some(feature) = feature {
@@ -131,7 +131,7 @@ prop_compose! {
     ) -> World {
         for (n, (kind, active)) in rules.into_iter().enumerate() {
             let rule = world.rule(&format!("rule-{n}"), kind);
-            rule.window.to = (!active).then(|| day("2017-01-01"));
+            rule.reach.window.to = (!active).then(|| day("2017-01-01"));
         }
         world
     }

@@ -107,15 +107,15 @@ fn boost_and_bury_multiply_the_score() {
 fn a_rule_outside_its_window_or_for_another_segment_does_nothing() {
     let plain = World::new().fuse(&full_page());
     let mut over = World::new();
-    over.rule("over", RuleKind::Block { target: aisle("Fruit") }).window.to = Some(day("2017-11-12"));
+    over.rule("over", RuleKind::Block { target: aisle("Fruit") }).reach.window.to = Some(day("2017-11-12"));
     assert_eq!(over.fuse(&full_page()), plain);
     let mut elsewhere = World::new();
-    elsewhere.rule("elsewhere", RuleKind::Block { target: aisle("Fruit") }).segments =
-        Some(vec![segment("seg-2")]);
+    elsewhere.rule("elsewhere", RuleKind::Block { target: aisle("Fruit") }).reach.segments =
+        Some([segment("seg-2")].into());
     assert_eq!(elsewhere.fuse(&full_page()), plain);
     let mut last_day = World::new();
     let window = Window { from: Some(day("2017-11-13")), to: Some(day("2017-11-13")) };
-    last_day.rule("today", RuleKind::Block { target: aisle("Fruit") }).window = window;
+    last_day.rule("today", RuleKind::Block { target: aisle("Fruit") }).reach.window = window;
     assert_ne!(last_day.fuse(&full_page()), plain);
 }
 
@@ -254,6 +254,6 @@ fn mer_1_a_campaign_of_products_from_many_aisles_gets_one_placement_by_its_name(
 fn the_campaign_rule_asks_nothing_when_no_campaign_is_active() {
     let mut world = World::with(RuleKind::CampaignFirst);
     world.campaign("Wine week", vec![aisle("Wine")], None);
-    world.merchandising.campaigns[0].window.to = Some(day("2017-11-12"));
+    world.merchandising.campaigns[0].reach.window.to = Some(day("2017-11-12"));
     assert_eq!(world.fuse(&full_page()), World::new().fuse(&full_page()));
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use endcap::domain::manifest::StorefrontManifest;
 use endcap::domain::merchandising::{
-    Campaign, Merchandising, Objective, PageShape, Rule, RuleKind, Target, Window,
+    Campaign, Merchandising, PageShape, Reach, Rule, RuleKind, Target, Window,
 };
 use endcap::domain::ranker::Ranker;
 use endcap::domain::segment::{ActiveMerchandising, Shopping};
@@ -96,9 +96,7 @@ impl World {
             scores,
             merchandising: Merchandising {
                 page: PageShape { placements: 4, products_per_placement: 4, min_products: 2 },
-                objective: Objective::Engagement,
-                campaigns: Vec::new(),
-                rules: Vec::new(),
+                ..Merchandising::default()
             },
             settings: Settings::default(),
             context: context("seg-1"),
@@ -112,20 +110,19 @@ impl World {
     }
 
     pub fn rule(&mut self, id: &str, kind: RuleKind) -> &mut Rule {
-        let window = Window::default();
-        self.merchandising.rules.push(Rule {
-            id: id.to_owned(),
-            kind,
-            window,
-            segments: None,
-            sentence: None,
-        });
+        let reach = Reach::default();
+        self.merchandising.rules.push(Rule { id: id.to_owned(), kind, reach, sentence: None });
         self.merchandising.rules.last_mut().expect("a rule")
     }
 
     pub fn campaign(&mut self, name: &str, feature: Vec<Target>, position: Option<usize>) {
         let window = Window { from: Some(day("2017-11-01")), to: Some(day("2017-11-30")) };
-        self.merchandising.campaigns.push(Campaign { name: name.to_owned(), window, feature, position });
+        self.merchandising.campaigns.push(Campaign {
+            name: name.to_owned(),
+            reach: Reach { window, ..Reach::default() },
+            feature,
+            position,
+        });
     }
 
     pub fn change(&mut self, name: &str, change: impl Fn(&mut Product)) {

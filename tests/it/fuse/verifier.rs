@@ -16,7 +16,7 @@ fn by_hand(placements: &[(&str, &[&str])]) -> FusedPage {
         campaign: None,
         products: products
             .iter()
-            .map(|name| ScoredProduct { product_id: id(name), score: 0.0, parts })
+            .map(|name| ScoredProduct { product_id: id(name), score: 0.0, parts, rules: Vec::new() })
             .collect(),
     });
     FusedPage { segment_id: segment("seg-1"), source: Source::Cascade, placements: placements.collect() }

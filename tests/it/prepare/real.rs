@@ -9,7 +9,6 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use chrono::Days;
 use endcap::datasets::complete_journey::{PrepareOptions, PrepareReport};
-use endcap::domain::SegmentId;
 use endcap::ingest::{self, contract};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -53,7 +52,7 @@ fn the_complete_journey_becomes_about_96_segments_and_a_catalogue() {
 fn every_real_contract_is_read_back_and_agrees_with_the_others() {
     let (folder, report) = real();
     let catalog = products(folder.path());
-    let ids: Vec<SegmentId> = segments(folder.path()).into_iter().map(|segment| segment.segment_id).collect();
+    let segments = segments(folder.path());
     let keywords = ingest::keywords(&table(folder.path(), contract::KEYWORDS)).expect("keywords");
     assert_eq!((catalog.len(), keywords.len()), (report.products, report.keywords));
     assert!(
@@ -78,8 +77,11 @@ fn every_real_contract_is_read_back_and_agrees_with_the_others() {
 
     let rules = table(folder.path(), contract::MERCHANDISING);
     let text = rules.text().expect("text");
-    let rules = ingest::merchandising(text, rules.name(), &catalog, &ids).expect("demonstration rules");
-    assert_eq!(rules.campaign(as_of()).map(|campaign| campaign.name.as_str()), Some("Holiday baking"));
+    let rules = ingest::merchandising(text, rules.name(), &catalog, &segments).expect("demonstration rules");
+    assert_eq!(
+        rules.campaign(&segments[0].segment_id, as_of()).map(|campaign| campaign.name.as_str()),
+        Some("Holiday baking")
+    );
 }
 
 /// One segment's distinctive types, computed again from the source by sets and loops.

@@ -224,7 +224,7 @@ fn fused(segment: &str) -> FusedPage {
 fn scored(at: usize, source: Source) -> ScoredProduct {
     let relevance = if source == Source::Ranker { 0.0 } else { 1.0 - 0.1 * at as f32 };
     let parts = ScoreParts { ranker: 0.2 + 0.1 * at as f32, relevance, rule_factor: 1.0, pinned: at == 0 };
-    ScoredProduct { product_id: product_id(at), score: 0.9 - 0.1 * at as f32, parts }
+    ScoredProduct { product_id: product_id(at), score: 0.9 - 0.1 * at as f32, parts, rules: Vec::new() }
 }
 
 fn stocked(title: &str) -> StockedPlacement {

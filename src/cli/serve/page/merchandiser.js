@@ -143,7 +143,7 @@ function scoreTable(fused, cards) {
       el("th", { scope: "row" }, el("span.scored", tile(title), el("span", title))),
       el("td", bar(ranker, "ranker")),
       el("td", bar(relevance, "cascade")),
-      el("td", pinned ? el("span.pill.pill--promo", icon("pin"), "Pin") : rule_factor === 1 ? "" : `×${rule_factor.toFixed(2)}`),
+      el("td", { title: (product.rules ?? []).join(", ") }, pinned ? el("span.pill.pill--promo", icon("pin"), "Pin") : rule_factor === 1 ? "" : `×${rule_factor.toFixed(2)}`),
       el("td.number", move(ranks[at], at + 1)),
     );
   });
