@@ -9,6 +9,7 @@ mod index;
 mod output;
 mod prepare;
 mod progress;
+mod replay;
 mod rollback;
 mod run;
 pub mod serve;
@@ -73,6 +74,8 @@ enum Verb {
     Bench(bench::Args),
     /// Judge the models' answers on held-out segments
     Eval(eval::Args),
+    /// Replay held-out weeks: would shoppers have added more from these pages?
+    Replay(replay::Args),
 }
 
 /// What every verb is given.
@@ -133,6 +136,7 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
             Verb::Distill(args) => distill::run(args, &context).await,
             Verb::Bench(args) => bench::run(args, &context),
             Verb::Eval(args) => eval::run(args, &context).await,
+            Verb::Replay(args) => replay::run(args, &context).await,
         }
     })
 }

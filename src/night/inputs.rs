@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::domain::merchandising::Merchandising;
+use crate::domain::merchandising::{Merchandising, Objective};
 use crate::domain::{Catalog, Digest, Keyword, SegmentContext, SegmentId};
 use crate::ingest::{self, IngestError, Location, contract};
 use crate::rank::{self, PurchaseRates, PurchaseRatesBuilder};
@@ -71,6 +71,16 @@ impl Inputs {
         let digest = Digest::of_parts(digests.iter().map(|digest| &digest.as_bytes()[..]));
         let as_of = segments.first().map_or(today, |segment| segment.as_of);
         Ok(Self { as_of, segments, catalog, keywords, merchandising, rates, digest })
+    }
+
+    /// Takes campaigns, rules and the objective's tilt away, from the segments' contexts too; the page's shape stays.
+    pub fn drop_rules(&mut self) {
+        let page = self.merchandising.page;
+        let (campaigns, rules) = (Vec::new(), Vec::new());
+        self.merchandising = Merchandising { page, objective: Objective::Engagement, campaigns, rules };
+        for segment in &mut self.segments {
+            segment.merchandising = self.merchandising.as_context(&segment.segment_id, segment.as_of);
+        }
     }
 
     /// Keeps the first `most` segments by id.

@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("aiqa", &["domain", "embed"]),
     ("eval", &["domain", "embed", "aiqa"]),
     ("rank", &["domain"]),
+    ("replay", &["domain", "ingest", "fuse", "eval"]),
     ("fuse", &["domain"]),
     ("publish", &["domain"]),
     ("distill", &["domain", "themes", "keywords", "aiqa"]),
@@ -35,14 +36,14 @@ const ROOMS: &[(&str, &[&str])] = &[
         "config",
         &[
             "domain", "lm", "embed", "index", "ingest", "themes", "keywords", "aiqa", "rank", "fuse",
-            "publish", "night", "distill", "train",
+            "publish", "night", "distill", "train", "replay",
         ],
     ),
     (
         "cli",
         &[
             "domain", "lm", "embed", "index", "ingest", "datasets", "themes", "keywords", "aiqa", "eval",
-            "rank", "fuse", "publish", "night", "config", "distill", "train",
+            "rank", "fuse", "publish", "night", "config", "distill", "train", "replay",
         ],
     ),
     ("main", &["cli"]),
