@@ -42,8 +42,8 @@ pub struct Ground<'a> {
     eligibility: Eligibility,
     /// In order of id.
     items: Vec<Item<'a>>,
-    /// Places in `items`.
-    aisles: BTreeMap<&'a str, Vec<usize>>,
+    /// Aisle or department → places in `items`; of one name, both.
+    themes: BTreeMap<&'a str, BTreeSet<usize>>,
 }
 
 impl<'a> Ground<'a> {
@@ -63,19 +63,21 @@ impl<'a> Ground<'a> {
         if items.is_empty() {
             return Err(ReplayError::NothingEligible { as_of });
         }
-        let mut aisles: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut themes: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for (at, item) in items.iter().enumerate() {
-            aisles.entry(&item.product.aisle).or_default().push(at);
+            themes.entry(&item.product.aisle).or_default().insert(at);
+            themes.entry(&item.product.department).or_default().insert(at);
         }
-        Ok(Self { catalog, shape, eligibility, items, aisles })
+        Ok(Self { catalog, shape, eligibility, items, themes })
     }
 
     pub(super) fn items(&self) -> &[Item<'a>] {
         &self.items
     }
 
-    pub(super) fn aisles(&self) -> impl Iterator<Item = (&'a str, &[usize])> {
-        self.aisles.iter().map(|(aisle, places)| (*aisle, places.as_slice()))
+    /// The shop's aisles and departments with their products' places in [`Self::items`], by name.
+    pub(super) fn themes(&self) -> impl Iterator<Item = (&'a str, &BTreeSet<usize>)> {
+        self.themes.iter().map(|(theme, places)| (*theme, places))
     }
 
     /// Number of eligible products.

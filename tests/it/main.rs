@@ -21,6 +21,7 @@ mod prepare;
 mod publish;
 mod rank;
 mod registry;
+mod replay;
 mod s3_server;
 mod serve;
 mod train;

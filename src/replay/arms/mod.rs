@@ -55,7 +55,7 @@ impl Arm {
     pub fn title(self) -> &'static str {
         match self {
             Self::Popularity => "Bestsellers for everybody",
-            Self::Baseline => "Aisles, ranked for the segment",
+            Self::Baseline => "Aisles and departments, ranked for the segment",
             Self::Ranker => "The ranker's best products, no themes",
             Self::Cascade => "Generated themes alone",
             Self::Fused => "Generated themes fused with the ranker",
