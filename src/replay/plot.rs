@@ -58,6 +58,8 @@ pub fn lifts(report: &Report) -> Result<String, ReplayError> {
         };
         chart
             .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .label_style(("sans-serif", 14))
             .disable_y_mesh()
             .y_labels(2 * rows.len().max(1) + 1)
             .y_label_formatter(&name)
@@ -102,6 +104,8 @@ pub fn origins(report: &Report) -> Result<String, ReplayError> {
         };
         chart
             .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .label_style(("sans-serif", 14))
             .disable_x_mesh()
             .x_labels(2 * report.origins.len() + 1)
             .x_label_formatter(&name)
@@ -155,6 +159,8 @@ pub fn frontier(report: &Report) -> Result<String, ReplayError> {
             .build_cartesian_2d(x.clone(), y.clone())?;
         chart
             .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .label_style(("sans-serif", 14))
             .x_desc("all cart adds per view over (c), percent")
             .y_desc("new to the household, over (c), percent")
             .draw()?;
