@@ -16,6 +16,15 @@ use crate::ingest::{self, Location, TableFile, contract};
 use crate::night::{Progress, write_whole};
 use crate::replay::Window;
 
+/// The page, and no rules: the demonstration's name goods that are not in every origin's catalogue, and a replay drops rules
+/// anyway. `prepare` keeps a file that is there.
+const NO_RULES: &str = "objective = \"engagement\"
+
+[page]
+placements = 6
+products_per_placement = 8
+min_products = 4
+";
 const HELD_OUT: &str = "held-out.parquet";
 const SOURCE: [&str; 3] = ["transactions.parquet", "products.parquet", "demographics.parquet"];
 
@@ -96,6 +105,7 @@ async fn prepared(source: &Path, source_key: Digest, home: &Path, window: Window
     let before =
         std::fs::read(&stamp_file).ok().and_then(|bytes| serde_json::from_slice::<Stamp>(&bytes).ok());
     if before.as_ref() != Some(&stamp) {
+        write_whole(&options.out.join(contract::MERCHANDISING), NO_RULES.as_bytes())?;
         complete_journey::prepare(&options, &|_| ()).await?;
         complete_journey::held_out(&options, window.days(), &home.join(HELD_OUT)).await?;
         write_whole(&stamp_file, &to_bytes(&stamp).context("the stamp is no JSON")?)?;

@@ -115,8 +115,8 @@ pub fn context(name: &str) -> SegmentContext {
 
 /// Writes the input tables and `held-out.parquet` to `folder`.
 pub fn write(folder: &Path, before: &[Interaction], held_out: &[Interaction]) {
-    write_products(folder, &products());
     let path = |name: &str| folder.join(name);
+    contract::write_products(&path(contract::PRODUCTS), &products()).expect("products");
     contract::write_segments(&path(contract::SEGMENTS), &[context("even"), context("odd")])
         .expect("segments");
     let keyword = Keyword {
@@ -132,8 +132,4 @@ pub fn write(folder: &Path, before: &[Interaction], held_out: &[Interaction]) {
     let rules =
         "objective = \"discovery\"\n[page]\nplacements = 3\nproducts_per_placement = 6\nmin_products = 2\n";
     std::fs::write(path(contract::MERCHANDISING), rules).expect("rules");
-}
-
-pub fn write_products(folder: &Path, products: &[Product]) {
-    contract::write_products(&folder.join(contract::PRODUCTS), products).expect("products");
 }
