@@ -61,6 +61,10 @@ train-students: build ## fine-tune both adapters on models/training (hours on tw
 	$(ENDCAP) train keywords --out out/train/keywords
 	@echo "The adapters are in out/train/*/adapter. Judge them with: endcap eval students"
 
+.PHONY: replay
+replay: build ## would shoppers have added more? All origins and arms; the report is out/replay/report.html (most of an hour, then seconds)
+	$(ENDCAP) replay
+
 # Checking
 
 .PHONY: test

@@ -40,5 +40,6 @@ pub mod lm;
 pub mod night;
 pub mod publish;
 pub mod rank;
+pub mod replay;
 pub mod themes;
 pub mod train;

@@ -10,6 +10,7 @@ mod index;
 mod output;
 mod prepare;
 mod progress;
+mod replay;
 mod rollback;
 mod rules;
 mod run;
@@ -79,6 +80,8 @@ enum Verb {
     Eval(eval::Args),
     /// Plan, assign and read an A/B test of pages
     Experiment(experiment::Args),
+    /// Replay held-out weeks: would shoppers have added more from these pages?
+    Replay(replay::Args),
 }
 
 /// What every verb is given.
@@ -141,6 +144,7 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
             Verb::Bench(args) => bench::run(args, &context),
             Verb::Eval(args) => eval::run(args, &context).await,
             Verb::Experiment(args) => experiment::run(args, &context).await,
+            Verb::Replay(args) => replay::run(args, &context).await,
         }
     })
 }

@@ -79,6 +79,6 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn dataset(registry: &Registry, context: &Context) -> anyhow::Result<PathBuf> {
+pub(super) fn dataset(registry: &Registry, context: &Context) -> anyhow::Result<PathBuf> {
     Ok(registry.resolve_dataset("complete-journey", &tools::roots(context))?.dir)
 }

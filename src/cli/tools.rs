@@ -75,6 +75,24 @@ pub fn students(context: &Context) -> anyhow::Result<Students> {
     Ok(Students { engine, themes, keywords, digests })
 }
 
+/// Registry name → digest of every model and adapter of the cascade, by their files: nothing is loaded.
+pub fn digests(context: &Context) -> anyhow::Result<BTreeMap<String, Digest>> {
+    let models = &context.config.models;
+    let named = [
+        (&models.student, Kind::CausalLm),
+        (&models.themes_adapter, Kind::Lora),
+        (&models.keywords_adapter, Kind::Lora),
+        (&models.encoder, Kind::Encoder),
+    ];
+    let mut digests = BTreeMap::new();
+    for (name, kind) in named {
+        if !name.is_empty() && !digests.contains_key(name) {
+            digests.insert(name.clone(), files(context, name, kind)?.files.digest);
+        }
+    }
+    Ok(digests)
+}
+
 /// The base's weights and tokenizer by themselves, and stage 1's adapter where there is one: what training works on.
 pub struct Trainable {
     pub weights: Weights,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Digest;
 use crate::lm::DeviceChoice;
-use crate::{aiqa, distill, embed, fuse, index, keywords, lm, night, publish, rank, themes, train};
+use crate::{aiqa, distill, embed, fuse, index, keywords, lm, night, publish, rank, replay, themes, train};
 
 /// A config that cannot be used. The command line answers with exit code 64.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,7 @@ pub struct Config {
     pub night: night::Settings,
     pub train: train::Settings,
     pub distill: distill::Settings,
+    pub replay: replay::Settings,
 }
 
 /// Where things are. Relative paths are relative to the working directory.
@@ -64,6 +65,8 @@ pub struct Paths {
     pub work: PathBuf,
     /// Where `report.json` of the latest night is written.
     pub report: PathBuf,
+    /// Where `endcap replay` keeps each origin's inputs and index, and writes its report.
+    pub replay: PathBuf,
 }
 
 impl Default for Paths {
@@ -74,6 +77,7 @@ impl Default for Paths {
             publish: "out/storefronts".into(),
             work: "out/work".into(),
             report: "out/report.json".into(),
+            replay: "out/replay".into(),
         }
     }
 }
@@ -125,7 +129,7 @@ impl Config {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        let checks: [(&'static str, Result<(), String>); 12] = [
+        let checks: [(&'static str, Result<(), String>); 13] = [
             ("themes", self.themes.validate()),
             ("keywords", self.keywords.validate()),
             ("decoder", self.decoder.validate()),
@@ -138,6 +142,7 @@ impl Config {
             ("night", self.night.validate()),
             ("train", self.train.validate()),
             ("distill", self.distill.validate()),
+            ("replay", self.replay.validate()),
         ];
         for (section, check) in checks {
             check.map_err(|problem| ConfigError::Invalid { section, problem })?;
@@ -156,6 +161,19 @@ impl Config {
             self.night.shaping(),
         );
         // Serialising plain settings to a JSON value cannot fail: no map has a key that is not text.
+        Digest::of(serde_json::to_string(&shaping).unwrap_or_default().as_bytes())
+    }
+
+    /// Digest of every setting that can change what the cascade offers fusion: those of [`Config::digest`] without ranking and
+    /// fusion.
+    pub fn cascade_digest(&self) -> Digest {
+        let shaping = (
+            (&self.models.student, &self.models.encoder, self.device),
+            (&self.models.themes_adapter, &self.models.keywords_adapter),
+            (&self.themes, &self.keywords, &self.encoder, &self.index, &self.aiqa),
+            self.night.shaping(),
+        );
+        // As in `digest`.
         Digest::of(serde_json::to_string(&shaping).unwrap_or_default().as_bytes())
     }
 }
@@ -177,6 +195,16 @@ mod tests {
         assert_eq!(moved.digest(), Config::default().digest());
         moved.night.seed += 1;
         assert_ne!(moved.digest(), Config::default().digest());
+    }
+
+    #[test]
+    fn other_weights_of_fusion_ask_the_models_for_nothing_new() {
+        let mut tuned = Config::default();
+        tuned.fuse.ranker_weight = 1.0;
+        assert_eq!(tuned.cascade_digest(), Config::default().cascade_digest());
+        assert_ne!(tuned.digest(), Config::default().digest());
+        tuned.aiqa.min_keywords += 1;
+        assert_ne!(tuned.cascade_digest(), Config::default().cascade_digest());
     }
 
     #[test]

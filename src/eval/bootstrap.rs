@@ -67,17 +67,28 @@ impl Bootstrap {
     /// left out.
     fn estimate(&self, n: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Option<Estimate> {
         let value = statistic(&(0..n).collect::<Vec<_>>())?;
+        let mut values = Vec::with_capacity(self.resamples);
+        self.resample(n, |drawn| values.extend(statistic(drawn)));
+        Some(self.interval(value, values))
+    }
+
+    /// Hands each resample to `visit`: `n` places in 0..`n`, drawn with replacement. The same `n` and seed give the same
+    /// draws, so that whatever is computed of one draw is paired.
+    pub fn resample(&self, n: usize, mut visit: impl FnMut(&[usize])) {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let mut drawn = vec![0; n];
-        let mut values = Vec::with_capacity(self.resamples);
         for _ in 0..self.resamples {
             drawn.iter_mut().for_each(|place| *place = random.gen_range(0..n));
-            values.extend(statistic(&drawn));
+            visit(&drawn);
         }
-        values.sort_by(f64::total_cmp);
+    }
+
+    /// The percentile interval of `resampled` around `value`; no width where there is none.
+    pub fn interval(&self, value: f64, mut resampled: Vec<f64>) -> Estimate {
+        resampled.sort_by(f64::total_cmp);
         let tail = (1.0 - self.level) / 2.0;
-        let at = |share| quantile(&values, share).unwrap_or(value);
-        Some(Estimate { value, low: at(tail), high: at(1.0 - tail) })
+        let at = |share| quantile(&resampled, share).unwrap_or(value);
+        Estimate { value, low: at(tail), high: at(1.0 - tail) }
     }
 }
 

@@ -112,6 +112,15 @@ impl Inputs {
         if found.conflicts.is_empty() { Ok(()) } else { Err(NightError::Conflicts(found.conflicts)) }
     }
 
+    /// Takes campaigns, rules and the objective's tilt away, from the segments' contexts too; the page's shape stays.
+    pub fn drop_rules(&mut self) {
+        let page = self.merchandising.page;
+        self.merchandising = Merchandising { page, ..Merchandising::default() };
+        for segment in &mut self.segments {
+            segment.merchandising = self.merchandising.as_context(&segment.segment_id, segment.as_of);
+        }
+    }
+
     /// Keeps the first `most` segments by id.
     pub fn keep_first(&mut self, most: usize) {
         self.segments.truncate(most);

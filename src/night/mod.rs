@@ -28,7 +28,7 @@ use chrono::{DateTime, Utc};
 
 use crate::aiqa::TitlePolicy;
 use crate::domain::manifest::{ManifestProduct, PageStatus, StorefrontManifest, VariantError};
-use crate::domain::stage::FusedPage;
+use crate::domain::stage::{FusedPage, JudgedPage};
 use crate::domain::{SegmentContext, SegmentId};
 use crate::embed::Memory;
 use crate::fuse::{self, Checklist, Finding, FuseError, Fuser, Shop, Stamp};
@@ -172,6 +172,12 @@ impl Night<'_> {
             self.workspace.write(&self.workspace.group(&self.plan.run_id, group), &record)?;
         }
         Ok(resumed)
+    }
+
+    /// What the cascade offers fusion for each of `contexts`, one group; writes answers to the cache and nothing else. A
+    /// segment that failed is left out.
+    pub async fn judged(&self, contexts: &[&SegmentContext]) -> Result<Vec<JudgedPage>, NightError> {
+        Ok(GroupRun::new(self, &self.fuser()).judged(contexts).await?)
     }
 
     /// Settles every segment and publishes, once all groups are finished.

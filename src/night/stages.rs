@@ -107,12 +107,38 @@ impl<'a> GroupRun<'a> {
 
     /// Runs all stages over `contexts`.
     pub async fn run(mut self, contexts: &[&'a SegmentContext]) -> Result<GroupRecord, GroupError> {
+        let drafts = self.stocked(contexts).await?;
+        self.finish(&drafts);
+        Ok(self.record)
+    }
+
+    /// Runs the stages before fusion alone: what the cascade offers each segment. A segment that failed is left out, with a
+    /// log line.
+    pub async fn judged(mut self, contexts: &[&'a SegmentContext]) -> Result<Vec<JudgedPage>, GroupError> {
+        let drafts = self.stocked(contexts).await?;
+        let mut pages = Vec::with_capacity(drafts.len());
+        for (draft, page) in
+            drafts.iter().zip(drafts.par_iter().map(|draft| self.judge(draft)).collect::<Vec<_>>())
+        {
+            match page {
+                Ok(page) => pages.push(page),
+                Err(error) => self.fail(&draft.context.segment_id, "aiqa", error),
+            }
+        }
+        for (segment, outcome) in &self.record.outcomes {
+            if let Outcome::Failed { stage, reason } = outcome {
+                tracing::warn!(segment = segment.as_str(), stage, reason, "a segment has no judged page");
+            }
+        }
+        Ok(pages)
+    }
+
+    async fn stocked(&mut self, contexts: &[&'a SegmentContext]) -> Result<Vec<Draft<'a>>, GroupError> {
         let mut drafts = self.design(contexts).await?;
         let sets = self.candidates(&drafts).await?;
         let chosen = self.choose(&drafts, sets).await?;
         self.stock(&mut drafts, chosen).await?;
-        self.finish(&drafts);
-        Ok(self.record)
+        Ok(drafts)
     }
 
     fn fail(&mut self, segment: &SegmentId, stage: &str, reason: impl ToString) {

@@ -6,6 +6,7 @@
 //! runs/<run_id>/settled.json         what each segment shows, decided before the first object is published
 //! answers/<2 hex>/<key>.json         one answer of the model, by its exact key
 //! explain/<run_id>/<segment>.json    a published page's story
+//! judged/<2 hex>/<key>.json          what the cascade offered a segment in a replay, by its exact key
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -54,6 +55,11 @@ impl Workspace {
 
     pub fn story(&self, run: &RunId, segment: &SegmentId) -> PathBuf {
         self.root.join("explain").join(run.as_str()).join(format!("{segment}.json"))
+    }
+
+    pub fn judged(&self, key: &Digest) -> PathBuf {
+        let hex = key.to_hex();
+        self.root.join("judged").join(&hex[..2]).join(format!("{hex}.json"))
     }
 
     /// Reads a JSON file; `None` where there is none.

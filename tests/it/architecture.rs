@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("eval", &["domain", "embed", "aiqa"]),
     ("experiment", &["domain"]),
     ("rank", &["domain"]),
+    ("replay", &["domain", "ingest", "fuse", "eval"]),
     ("fuse", &["domain"]),
     ("publish", &["domain"]),
     ("distill", &["domain", "themes", "keywords", "aiqa"]),
@@ -36,7 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "config",
         &[
             "domain", "lm", "embed", "index", "ingest", "themes", "keywords", "aiqa", "rank", "fuse",
-            "publish", "night", "distill", "train",
+            "publish", "night", "distill", "train", "replay",
         ],
     ),
     (
@@ -60,6 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "config",
             "distill",
             "train",
+            "replay",
         ],
     ),
     ("main", &["cli"]),

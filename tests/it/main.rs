@@ -22,6 +22,7 @@ mod prepare;
 mod publish;
 mod rank;
 mod registry;
+mod replay;
 mod rules;
 mod s3_server;
 mod serve;

@@ -177,6 +177,30 @@ impl Small {
     }
 }
 
+/// Eight lines on and after `as_of`: one of a household without a segment, one a return, one after the window.
+#[test]
+fn held_out_purchases_begin_at_as_of_and_stay_out_of_the_inputs() {
+    let after = |days: i64| at(0, 10) + days * 86_400;
+    let mut future: Vec<Line> = (0..5).map(|day| (1, 70_000 + day, 30, 1, 3.0, 0.0, after(day))).collect();
+    future.push((99, 80_000, 10, 1, 2.0, 0.0, after(1)));
+    future.push((1, 80_001, 10, 0, 0.0, 0.0, after(1)));
+    future.push((1, 80_002, 10, 1, 2.0, 0.0, after(28)));
+    let (small, _) = Small::prepared(&[lines(), future].concat());
+    let (before, _) = Small::prepared(&lines());
+    assert_eq!(bytes(&small.out()), bytes(&before.out()));
+    let file = small.out().join("held-out.parquet");
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    let report = runtime.block_on(complete_journey::held_out(&small.options, 28, &file)).expect("held out");
+    assert_eq!((report.from, report.until.to_string(), report.purchases), (as_of(), "2017-12-18".into(), 5));
+    let mut days = Vec::new();
+    ingest::interactions(&table(&small.out(), "held-out.parquet"), |row| {
+        assert_eq!((row.household_id, row.segment_id, row.product_id), ("1", "seg-001", "30"));
+        days.push(row.date);
+    })
+    .expect("interactions");
+    assert_eq!((days.first(), days.len()), (Some(&as_of()), 5));
+}
+
 #[test]
 fn the_small_source_gives_the_numbers_counted_by_hand() {
     let (small, report) = Small::prepared(&lines());

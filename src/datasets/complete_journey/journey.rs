@@ -40,12 +40,7 @@ pub struct Journey {
 impl Journey {
     /// Opens the three files of the source and builds the tables `items` and `lines`.
     pub async fn open(options: &PrepareOptions, taxonomy: &Taxonomy) -> Result<Self, DatasetError> {
-        let config = SessionConfig::new()
-            .with_target_partitions(1)
-            .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
-            .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false);
-        let journey =
-            Self { context: SessionContext::new_with_config(config), parameters: parameters(options) };
+        let journey = Self { context: session(), parameters: parameters(options) };
         journey.register(&options.source, "transactions.parquet", "transactions", &TRANSACTIONS).await?;
         journey.register(&options.source, "products.parquet", "source_products", &PRODUCTS).await?;
         journey.register(&options.source, "demographics.parquet", "demographics", &DEMOGRAPHICS).await?;
@@ -53,6 +48,16 @@ impl Journey {
         journey.keep("items", journey.ask("items", include_str!("sql/items.sql")).await?.rows)?;
         journey.keep("lines", journey.ask("lines", include_str!("sql/lines.sql")).await?.rows)?;
         Ok(journey)
+    }
+
+    /// The transactions alone, with the day `days` after `as_of` as the parameter `until`, and that day.
+    pub async fn ahead(options: &PrepareOptions, days: u64) -> Result<(Self, NaiveDate), DatasetError> {
+        let until = options.as_of.checked_add_days(Days::new(days)).unwrap_or(NaiveDate::MAX);
+        let mut parameters = parameters(options);
+        parameters.push(("until", ScalarValue::Date32(Some(Date32Type::from_naive_date(until)))));
+        let journey = Self { context: session(), parameters };
+        journey.register(&options.source, "transactions.parquet", "transactions", &TRANSACTIONS).await?;
+        Ok((journey, until))
     }
 
     async fn register(
@@ -93,6 +98,14 @@ impl Journey {
         let rows = concat_batches(&schema, &batches).map_err(|error| refuse(error.into()))?;
         Ok(Answer { query, rows })
     }
+}
+
+fn session() -> SessionContext {
+    let config = SessionConfig::new()
+        .with_target_partitions(1)
+        .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
+        .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false);
+    SessionContext::new_with_config(config)
 }
 
 fn parameters(options: &PrepareOptions) -> Vec<(&'static str, ScalarValue)> {

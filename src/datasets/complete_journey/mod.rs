@@ -12,10 +12,13 @@
 //!   cost: the source has no weights.
 //! - The *keyword corpus* is the taxonomy's search keywords, the aisles, and a few attribute × aisle texts.
 //!
+//! [`held_out`] writes what was bought from `as_of` on, to a file of its own that only a replay's evaluator reads.
+//!
 //! The same source and options give the same bytes, whatever the number of threads.
 
 mod catalogue;
 mod error;
+mod held_out;
 mod households;
 mod journey;
 mod keywords;
@@ -36,6 +39,7 @@ use crate::domain::{HouseholdId, Interaction, ProductId, SegmentId};
 use crate::ingest::{IngestError, contract};
 use catalogue::Catalogue;
 pub use error::DatasetError;
+pub use held_out::{HeldOutReport, held_out};
 use households::Households;
 use journey::Journey;
 pub use taxonomy::Taxonomy;
