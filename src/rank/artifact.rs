@@ -13,7 +13,7 @@ use super::card;
 use super::features::{Features, Shop};
 use super::learned::{LearnedRanker, population};
 use super::schema::{Feature, schema_digest};
-use super::{RankError, Recipe, Trees};
+use super::{RankError, Recipe, Trees, TypeVectors};
 
 const FORMAT: &str = "endcap.ranker/v1";
 const MODEL: &str = "model.txt";
@@ -119,18 +119,33 @@ impl RankerModel {
     pub fn digest(&self) -> Digest {
         // Serialising plain numbers cannot fail.
         let calibration = serde_json::to_vec(&self.description.calibration).unwrap_or_default();
-        Digest::of_parts([self.description.model.as_bytes(), self.description.schema.as_bytes(), &calibration[..]])
+        Digest::of_parts([
+            self.description.model.as_bytes(),
+            self.description.schema.as_bytes(),
+            &calibration[..],
+        ])
     }
 
     /// Scores all segments × products of the shop as of its history's day, a batch a segment, on all threads.
     /// `half_rate` is the probability that scores 0.5.
     pub fn score(&self, shop: Shop<'_>, half_rate: f64) -> Result<LearnedRanker, RankError> {
+        let (trained, scored) = (self.description.as_of, shop.history.as_of);
+        if trained > scored {
+            return Err(RankError::FromTheFuture { trained, scored });
+        }
+        if self.description.text && shop.vectors.is_none() {
+            return Err(RankError::NoVectors);
+        }
+        // What was trained without text is scored without.
+        let none = TypeVectors::none();
+        let shop = if self.description.text { shop } else { Shop { vectors: &none, ..shop } };
         let features = Features::new(shop, 0);
         let probabilities = self.probabilities(&features, shop)?;
         let weighed: Vec<(f64, &Vec<f32>)> =
             features.counts().members.iter().map(|members| members.visits).zip(&probabilities).collect();
         let population = population(&weighed, shop.catalog.len());
-        let places = shop.catalog.iter().zip(0..).map(|(product, at)| (product.product_id.clone(), at)).collect();
+        let places =
+            shop.catalog.iter().zip(0..).map(|(product, at)| (product.product_id.clone(), at)).collect();
         let segments = shop.history.segments.iter().cloned().zip(probabilities).collect();
         Ok(LearnedRanker { places, segments, population, half_rate })
     }
@@ -175,7 +190,8 @@ fn check_schema(path: &Path, text: &str) -> Result<(), RankError> {
 fn difference(found: &[String]) -> String {
     let known: Vec<&str> = Feature::ALL.iter().map(|feature| feature.name()).collect();
     let strange: Vec<&str> = found.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
-    let missing: Vec<&str> = known.iter().copied().filter(|name| !found.iter().any(|found| found == name)).collect();
+    let missing: Vec<&str> =
+        known.iter().copied().filter(|name| !found.iter().any(|found| found == name)).collect();
     match (strange.is_empty(), missing.is_empty()) {
         (true, true) => "the features' order or meaning differs".into(),
         _ => format!("unknown features: {strange:?}, missing features: {missing:?}"),
@@ -186,7 +202,9 @@ fn difference(found: &[String]) -> String {
 pub(super) fn check_features(path: &Path, text: &str, trees: &Trees) -> Result<(), RankError> {
     let names = text.lines().find_map(|line| line.strip_prefix("feature_names=")).unwrap_or_default();
     let found: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
-    if trees.features() == Feature::ALL.len() && found.iter().eq(Feature::ALL.iter().map(|feature| feature.name())) {
+    if trees.features() == Feature::ALL.len()
+        && found.iter().eq(Feature::ALL.iter().map(|feature| feature.name()))
+    {
         return Ok(());
     }
     let reason = format!("{} features; {}", trees.features(), difference(&found));

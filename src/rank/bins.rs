@@ -72,7 +72,10 @@ mod tests {
     #[test]
     fn few_values_have_a_bin_each_and_one_value_has_no_cut() {
         let two = Bins::new(&rows([0.0, 1.0, 1.0].into_iter()), 16);
-        assert_eq!((two.value(0, 1.0), two.columns(&rows([0.0, 1.0].into_iter()))[..2].to_vec()), (1.0, vec![0.0, 1.0]));
+        assert_eq!(
+            (two.value(0, 1.0), two.columns(&rows([0.0, 1.0].into_iter()))[..2].to_vec()),
+            (1.0, vec![0.0, 1.0])
+        );
         assert!(Bins::new(&rows([7.0, 7.0].into_iter()), 16).0[0].is_empty());
     }
 }

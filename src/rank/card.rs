@@ -58,7 +58,8 @@ pub(super) fn render(ranker: &Description) -> String {
 
 /// The features by their share of the gain.
 fn features(ranker: &Description) -> String {
-    let mut text = String::from("\n## Features\n\n| feature | share of gain | meaning |\n| --- | --- | --- |\n");
+    let mut text =
+        String::from("\n## Features\n\n| feature | share of gain | meaning |\n| --- | --- | --- |\n");
     let gain = |at: usize| ranker.importance.get(at).copied();
     let mut order: Vec<usize> = (0..Feature::ALL.len()).collect();
     order.sort_by(|a, b| gain(*b).unwrap_or(0.0).total_cmp(&gain(*a).unwrap_or(0.0)).then(a.cmp(b)));

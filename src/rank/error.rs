@@ -9,8 +9,16 @@ pub enum RankError {
         "the {window} window, {from} to {to}, holds no {lacks}; training needs interactions of at least {days} days before \
          as_of (shorten rank.train.label_days or rank.train.training_origins, or bring more history)"
     )]
-    EmptyWindow { window: &'static str, from: chrono::NaiveDate, to: chrono::NaiveDate, lacks: &'static str, days: u32 },
-    #[error("segment {segment}, product {product}: feature {feature} is {value}; features must be finite numbers")]
+    EmptyWindow {
+        window: &'static str,
+        from: chrono::NaiveDate,
+        to: chrono::NaiveDate,
+        lacks: &'static str,
+        days: u32,
+    },
+    #[error(
+        "segment {segment}, product {product}: feature {feature} is {value}; features must be finite numbers"
+    )]
     NotFinite { segment: String, product: String, feature: String, value: f32 },
     #[error("a table of columns {found:?} cannot be scored; the ranker takes {expected:?}")]
     Columns { found: Vec<String>, expected: Vec<&'static str> },
@@ -29,6 +37,12 @@ pub enum RankError {
     Schema { path: PathBuf, found: String, expected: String, difference: String },
     #[error("{path} is not the model that ranker.json describes (sha256 {found}, expected {expected})")]
     Altered { path: PathBuf, found: String, expected: String },
+    #[error("the ranker was trained with text similarity, so scoring needs the encoder's vectors too")]
+    NoVectors,
+    #[error(
+        "the ranker was trained on data up to {trained}, later than {scored}; train one on what was known then"
+    )]
+    FromTheFuture { trained: chrono::NaiveDate, scored: chrono::NaiveDate },
     #[error("{path} is not a usable LightGBM text model: {reason}")]
     Model { path: PathBuf, reason: String },
 }

@@ -98,14 +98,9 @@ impl<'a> Features<'a> {
         &self.counts
     }
 
-    /// The purchase rates that are among the features, with the lighter prior.
-    pub(super) fn rates(&self) -> &PurchaseRates {
-        &self.light
-    }
-
     /// A segment's rows, one a product in the catalogue's order, as `FEATURES` columns.
     pub(super) fn batch(&self, segment: usize) -> RecordBatch {
-        let mut columns = vec![Vec::with_capacity(self.products.len()); FEATURES];
+        let mut columns = vec![Vec::new(); FEATURES];
         self.each(segment, |_, row, _| {
             for (column, value) in columns.iter_mut().zip(row) {
                 column.push(*value);

@@ -48,7 +48,6 @@ pub struct History {
     pub(super) as_of: NaiveDate,
     /// Sorted.
     pub(super) segments: Vec<String>,
-    pub(super) households: usize,
     /// Sorted by segment, household and visit id.
     pub(super) visits: Vec<Visit>,
     /// Sorted by visit and product, each pair once.
@@ -72,10 +71,6 @@ impl History {
     /// Segments with a visit, sorted.
     pub fn segments(&self) -> &[String] {
         &self.segments
-    }
-
-    pub(super) fn segment(&self, name: &str) -> Option<usize> {
-        self.segments.binary_search_by(|segment| segment.as_str().cmp(name)).ok()
     }
 }
 
@@ -134,7 +129,7 @@ impl HistoryBuilder {
     pub fn finish(self) -> History {
         let mut lines = self.lines;
         let (segments, segment_places) = self.segments.into_sorted();
-        let (households, household_places) = self.households.into_sorted();
+        let (_, household_places) = self.households.into_sorted();
         let (_, visit_places) = self.visits.into_sorted();
         for line in &mut lines {
             line.segment = segment_places[line.segment as usize];
@@ -148,7 +143,9 @@ impl HistoryBuilder {
         });
         let mut visits = Vec::new();
         let mut bought = Vec::new();
-        for lines in lines.chunk_by(|a, b| (a.segment, a.household, a.visit) == (b.segment, b.household, b.visit)) {
+        for lines in
+            lines.chunk_by(|a, b| (a.segment, a.household, a.visit) == (b.segment, b.household, b.visit))
+        {
             let day = lines.iter().map(|line| line.day).max().unwrap_or(1);
             bought.extend(purchases(visits.len() as u32, lines));
             visits.push(Visit { segment: lines[0].segment, household: lines[0].household, day });
@@ -157,7 +154,6 @@ impl HistoryBuilder {
             as_of: self.as_of,
             span: visits.iter().map(|visit| visit.day).max().unwrap_or(0),
             segments,
-            households: households.len(),
             visits,
             bought,
             shelves: self.shelves,

@@ -72,7 +72,9 @@ pub fn schema() -> Arc<Schema> {
 
 /// Names, order and meanings. A ranker of another schema is refused.
 pub fn schema_digest() -> Digest {
-    Digest::of_parts(Feature::ALL.iter().flat_map(|feature| [feature.name().as_bytes(), feature.meaning().as_bytes()]))
+    Digest::of_parts(
+        Feature::ALL.iter().flat_map(|feature| [feature.name().as_bytes(), feature.meaning().as_bytes()]),
+    )
 }
 
 #[cfg(test)]
@@ -81,7 +83,8 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_numbers_are_places() {
-        let names: std::collections::BTreeSet<&str> = Feature::ALL.iter().map(|feature| feature.name()).collect();
+        let names: std::collections::BTreeSet<&str> =
+            Feature::ALL.iter().map(|feature| feature.name()).collect();
         assert_eq!(names.len(), FEATURES);
         for (at, feature) in Feature::ALL.iter().enumerate() {
             assert_eq!(*feature as usize, at);

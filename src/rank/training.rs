@@ -49,7 +49,6 @@ pub fn adopt(shop: Shop<'_>, recipe: &Recipe, text: String, path: &Path) -> Resu
 struct Judge<'a> {
     shop: Shop<'a>,
     recipe: &'a Recipe,
-    origin: u32,
     features: Features<'a>,
     labels: Labels,
     examples: Examples,
@@ -61,7 +60,7 @@ impl<'a> Judge<'a> {
         let features = Features::new(shop, origin);
         let examples = Examples::new(&features, &labels, origin, recipe);
         examples.check()?;
-        Ok(Self { shop, recipe, origin, features, labels, examples })
+        Ok(Self { shop, recipe, features, labels, examples })
     }
 
     fn finish(self, grown: Grown, training_rows: usize, path: &Path) -> Result<RankerModel, RankError> {
@@ -99,7 +98,8 @@ impl<'a> Judge<'a> {
     fn validate(&self, model: &RankerModel) -> Result<Validation, RankError> {
         let learned = model.probabilities(&self.features, self.shop)?;
         let visits: u64 = self.labels.visits.iter().map(|visits| u64::from(*visits)).sum();
-        let mut validation = Validation { visits, page_products: self.recipe.page_products, ..Validation::none() };
+        let mut validation =
+            Validation { visits, page_products: self.recipe.page_products, ..Validation::none() };
         let pairs = visits as f64 * self.shop.catalog.len() as f64;
         for (segment, learned) in learned.iter().enumerate() {
             let mut columns: [Vec<f32>; 3] = Default::default();

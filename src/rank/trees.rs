@@ -25,9 +25,7 @@ impl Trees {
     /// Reads `text`; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<Self, RankError> {
         let parsed = LgbModel::parse(text);
-        parsed
-            .map(Self)
-            .map_err(|error| RankError::Model { path: path.into(), reason: error.to_string() })
+        parsed.map(Self).map_err(|error| RankError::Model { path: path.into(), reason: error.to_string() })
     }
 
     /// Values a row.
@@ -85,7 +83,12 @@ fn columns(batch: &RecordBatch) -> Result<Vec<&Float32Array>, RankError> {
         batch.columns().iter().map(|column| column.as_any().downcast_ref()).collect();
     let same = named.eq(Feature::ALL.iter().map(|feature| feature.name()));
     columns.filter(|_| same).ok_or_else(|| RankError::Columns {
-        found: batch.schema_ref().fields().iter().map(|field| format!("{}: {}", field.name(), field.data_type())).collect(),
+        found: batch
+            .schema_ref()
+            .fields()
+            .iter()
+            .map(|field| format!("{}: {}", field.name(), field.data_type()))
+            .collect(),
         expected: Feature::ALL.iter().map(|feature| feature.name()).collect(),
     })
 }
@@ -97,6 +100,9 @@ pub(super) struct Grown {
     /// Share of the total gain, in the order of [`Feature::ALL`].
     pub importance: Vec<f64>,
 }
+
+/// Largest step of a leaf before shrinkage, log-odds. From a rate of 0.001, Newton's step towards 0.2 would be 200.
+const MAX_STEP: f32 = 2.0;
 
 /// Grows trees by the log loss of the labels, until that of `held_out` has stopped falling. The number of threads changes
 /// nothing.
@@ -114,6 +120,7 @@ pub(super) fn grow(training: &Examples, held_out: &Examples, recipe: &Recipe) ->
         .set_max_leaves(recipe.leaves)
         .set_min_leaf_weight(recipe.min_leaf_purchases)
         .set_l2(recipe.l2)
+        .set_max_delta_step(MAX_STEP)
         // More than there are distinct values, so that each stays a bin.
         .set_nbins(recipe.bins + 2)
         .set_initialize_base_score(true)
@@ -187,9 +194,15 @@ fn section(number: usize, tree: &Tree, base_score: f64, bins: &Bins) -> String {
         line("split_gain", splits.iter().map(|node| format!("{:e}", node.split_gain)).collect());
         // Ours go left below the value, LightGBM's up to it.
         let threshold = |feature: usize, bin: f64| format!("{:e}", bins.value(feature, bin).next_down());
-        line("threshold", splits.iter().map(|node| threshold(node.split_feature, node.split_value)).collect());
+        line(
+            "threshold",
+            splits.iter().map(|node| threshold(node.split_feature, node.split_value)).collect(),
+        );
         let decision = |to_left: bool| (MISSING_NAN | if to_left { DEFAULT_LEFT } else { 0 }).to_string();
-        line("decision_type", splits.iter().map(|node| decision(node.missing_node == node.left_child)).collect());
+        line(
+            "decision_type",
+            splits.iter().map(|node| decision(node.missing_node == node.left_child)).collect(),
+        );
         line("left_child", splits.iter().map(|node| place(node.left_child)).collect());
         line("right_child", splits.iter().map(|node| place(node.right_child)).collect());
     }

@@ -28,7 +28,8 @@ impl TypeVectors {
         let vectors = encoder.vectors(&texts).map_err(RankError::Vectors)?;
         let width = vectors.first().map_or(0, Vec::len);
         if vectors.len() != texts.len() || vectors.iter().any(|vector| vector.len() != width) {
-            let shape = format!("{} vectors of {} texts, or not all of one length", vectors.len(), texts.len());
+            let shape =
+                format!("{} vectors of {} texts, or not all of one length", vectors.len(), texts.len());
             return Err(RankError::Vectors(shape.into()));
         }
         Ok(Self(vectors))
