@@ -61,6 +61,10 @@ train-students: build ## fine-tune both adapters on models/training (hours on tw
 	$(ENDCAP) train keywords --out out/train/keywords
 	@echo "The adapters are in out/train/*/adapter. Judge them with: endcap eval students"
 
+.PHONY: train-ranker
+train-ranker: build ## train the ranker on out/inputs into out/ranker (then set rank.model = "out/ranker")
+	$(ENDCAP) train ranker --out out/ranker
+
 # Checking
 
 .PHONY: test
