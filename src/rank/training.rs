@@ -83,7 +83,7 @@ impl<'a> Judge<'a> {
                 recipe: self.recipe.clone(),
                 text: !self.shop.vectors.is_none(),
                 trees: trees.trees(),
-                importance: grown.importance,
+                importance: grown.importance.into_iter().map(rounded).collect(),
                 calibration,
                 validation: Validation::none(),
                 model: Digest::of(grown.text.as_bytes()),
@@ -117,7 +117,7 @@ impl<'a> Judge<'a> {
             validation.rates_log_loss += self.log_loss(segment, &columns[2]) / pairs;
             validation.learned_log_loss += self.log_loss(segment, learned) / pairs;
         }
-        Ok(validation)
+        Ok(validation.rounded())
     }
 
     fn bought(&self, segment: usize, product: usize) -> f64 {
@@ -147,7 +147,24 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// To nine decimals, which JSON reads back exactly.
+fn rounded(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
+}
+
 impl Validation {
+    fn rounded(self) -> Self {
+        Self {
+            popularity: rounded(self.popularity),
+            rates: rounded(self.rates),
+            light_rates: rounded(self.light_rates),
+            learned: rounded(self.learned),
+            rates_log_loss: rounded(self.rates_log_loss),
+            learned_log_loss: rounded(self.learned_log_loss),
+            ..self
+        }
+    }
+
     fn none() -> Self {
         Self {
             visits: 0,
