@@ -65,6 +65,10 @@ train-students: build ## fine-tune both adapters on models/training (hours on tw
 replay: build ## would shoppers have added more? All origins and arms; the report is out/replay/report.html (most of an hour, then seconds)
 	$(ENDCAP) replay
 
+.PHONY: train-ranker
+train-ranker: build ## train the ranker on out/inputs into out/ranker (then set rank.model = "out/ranker")
+	$(ENDCAP) train ranker --out out/ranker
+
 # Checking
 
 .PHONY: test

@@ -66,7 +66,7 @@ enum Verb {
     Serve(serve::ServeArgs),
     /// Run one stage over JSON lines, through the code of the night
     Stage(stage::Args),
-    /// Fine-tune a student's adapter
+    /// Fine-tune a student's adapter, or train the ranker
     Train(train::Args),
     /// Print one page's whole story
     Explain(explain::Args),
@@ -137,7 +137,7 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
             }
             Verb::Stage(args) => stage::run(args, &context).await,
             // The model computes for an hour; nothing else is on this runtime.
-            Verb::Train(args) => train::run(args, &context),
+            Verb::Train(args) => train::run(args, &context).await,
             Verb::Explain(args) => explain::run(args, &context).await,
             Verb::Rules(args) => rules::run(args, &context).await,
             Verb::Distill(args) => distill::run(args, &context).await,

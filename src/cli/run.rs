@@ -88,9 +88,12 @@ struct Opened {
 impl Opened {
     async fn new(scope: &Scope, context: &Context) -> anyhow::Result<Self> {
         let config = &context.config;
-        let inputs = inputs(scope, context).await?;
+        let mut inputs = inputs(scope, context).await?;
         let progress = progress::reporter();
-        let loaded = tools::load(context, &inputs.catalog, &inputs.keywords).await?;
+        let mut loaded = tools::load(context, &inputs.catalog, &inputs.keywords).await?;
+        if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder)? {
+            loaded.models.insert("ranker".into(), digest);
+        }
         refresh_index(&loaded, &inputs, &*progress).await?;
         let workspace = Workspace::new(&config.paths.work);
         let store = publish::open(&config.paths.publish, &config.publish).await?;

@@ -13,7 +13,8 @@ use crate::domain::{Catalog, Digest, Keyword};
 use crate::embed::{Encoder, Memory};
 use crate::index::Index;
 use crate::lm::{Adapter, Decoder, Engine, Model, ModelConfig, Tokenizer, Weights};
-use crate::night::{Student, Tools};
+use crate::night::{Inputs, Student, Tools};
+use crate::rank::RankerModel;
 
 use super::Context;
 
@@ -171,4 +172,16 @@ pub async fn load(context: &Context, catalog: &Catalog, keywords: &[Keyword]) ->
         tools: Tools { engine, themes, keywords: chooser, encoder: Memory::new(encoder), index, policy },
         models,
     })
+}
+
+/// Puts the ranker that `rank.model` names in the place of the purchase rates; its digest, or `None` where none is named.
+pub fn learn(context: &Context, inputs: &mut Inputs, encoder: &Memory) -> anyhow::Result<Option<Digest>> {
+    let rank = &context.config.rank;
+    if rank.model.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let model = RankerModel::load(&rank.model)
+        .with_context(|| format!("the ranker {:?} (rank.model) cannot be used", rank.model))?;
+    inputs.learn(&model, encoder, rank.half_rate)?;
+    Ok(Some(model.digest()))
 }

@@ -1,4 +1,6 @@
-//! `endcap train`: fine-tune a stage's adapter on the training set.
+//! `endcap train`: fine-tune a stage's adapter on the training set, or grow the ranker's trees.
+
+mod ranker;
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +32,11 @@ enum What {
     /// Stage 2: candidates to keywords
     #[command(after_help = "Example:\n  endcap train keywords --share 0.25 --out out/train/keywords-quarter")]
     Keywords(Run),
+    /// The learned ranker, from the input tables
+    #[command(
+        after_help = "Examples:\n  endcap train ranker --out out/ranker     # then set rank.model = \"out/ranker\"\n  endcap train ranker --model ours.txt     # calibrate a LightGBM model of the same features"
+    )]
+    Ranker(ranker::Args),
     /// Rewrite an adapter of PEFT's layout in f32, checked against its base
     #[command(
         after_help = "Example:\n  endcap train convert --adapter downloaded --base tests/fixtures/peft/base --out out/adapter"
@@ -79,7 +86,7 @@ struct Summary {
     seconds: f64,
 }
 
-pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let settings = &context.config.train;
     match args.what {
         What::Themes(run) => {
@@ -92,6 +99,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             let corpus = Corpus::Keywords(read_keywords(&path)?);
             train(&run, &path, corpus, &settings.keywords, context)
         }
+        What::Ranker(args) => ranker::run(args, context).await,
         What::Convert(convert) => {
             let config = Weights::load(&base(&convert.base)?)?.config;
             train::convert(&convert.adapter, &convert.out, &config)?;

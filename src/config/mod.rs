@@ -157,7 +157,7 @@ impl Config {
             (&self.models.student, &self.models.encoder, self.device),
             (&self.models.themes_adapter, &self.models.keywords_adapter),
             (&self.themes, &self.keywords, &self.encoder, &self.index),
-            (&self.aiqa, &self.rank, &self.fuse),
+            (&self.aiqa, self.rank.shaping(), &self.fuse),
             self.night.shaping(),
         );
         // Serialising plain settings to a JSON value cannot fail: no map has a key that is not text.

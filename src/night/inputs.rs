@@ -3,10 +3,14 @@
 use chrono::NaiveDate;
 
 use crate::domain::merchandising::Merchandising;
+use crate::domain::ranker::Ranker;
 use crate::domain::{Catalog, Digest, Keyword, SegmentContext, SegmentId};
 use crate::fuse::{self, Ground};
 use crate::ingest::{self, IngestError, Location, contract};
-use crate::rank::{self, PurchaseRates, PurchaseRatesBuilder};
+use crate::rank::{
+    self, History, HistoryBuilder, LearnedRanker, Line, PurchaseRates, PurchaseRatesBuilder, RankError,
+    RankerModel, TextVectors, TypeVectors,
+};
 
 use super::NightError;
 
@@ -19,6 +23,10 @@ pub struct Inputs {
     pub keywords: Vec<Keyword>,
     pub merchandising: Merchandising,
     pub rates: PurchaseRates,
+    /// The same interactions, dated.
+    pub history: History,
+    /// Orders products instead of the rates, once [`Inputs::learn`] made it.
+    pub learned: Option<LearnedRanker>,
     /// Of all tables, byte for byte.
     pub digest: Digest,
 }
@@ -82,8 +90,22 @@ impl Inputs {
         for segment in &mut segments {
             segment.merchandising = merchandising.as_context(&segment.segment_id, segment.as_of);
         }
+        let as_of = segments.first().map_or(today, |segment| segment.as_of);
         let mut rates = PurchaseRatesBuilder::new(&catalog, rank.clone());
+        let mut history = HistoryBuilder::new(&catalog, as_of);
         ingest::interactions(&interactions_file, |row| {
+            if row.date >= as_of {
+                return;
+            }
+            history.add(Line {
+                segment: row.segment_id,
+                household: row.household_id,
+                visit: row.visit_id,
+                product: row.product_id,
+                date: row.date,
+                quantity: row.quantity,
+                value: row.value,
+            });
             rates.add(rank::Purchase {
                 segment: row.segment_id,
                 household: row.household_id,
@@ -91,12 +113,40 @@ impl Inputs {
                 product: row.product_id,
             });
         })?;
-        let rates = rates.finish();
+        let (rates, history) = (rates.finish(), history.finish());
         let files = [&segments_file, &products_file, &keywords_file, &interactions_file, &rules_file];
         let digests: Vec<Digest> = files.iter().map(|file| file.digest()).collect();
         let digest = Digest::of_parts(digests.iter().map(|digest| &digest.as_bytes()[..]));
-        let as_of = segments.first().map_or(today, |segment| segment.as_of);
-        Ok(Self { as_of, segments, catalog, keywords, merchandising, rates, digest })
+        Ok(Self { as_of, segments, catalog, keywords, merchandising, rates, history, learned: None, digest })
+    }
+
+    /// What a ranker's features are computed from.
+    pub fn shop<'a>(&'a self, vectors: &'a TypeVectors) -> rank::Shop<'a> {
+        rank::Shop { catalog: &self.catalog, history: &self.history, vectors }
+    }
+
+    /// Scores everything with a trained ranker; it orders products from now on. `half_rate` is the probability that scores
+    /// 0.5.
+    pub fn learn(
+        &mut self,
+        model: &RankerModel,
+        encoder: &dyn TextVectors,
+        half_rate: f64,
+    ) -> Result<(), RankError> {
+        let vectors = match model.description.text {
+            true => TypeVectors::of(&self.catalog, encoder)?,
+            false => TypeVectors::none(),
+        };
+        self.learned = Some(model.score(self.shop(&vectors), half_rate)?);
+        Ok(())
+    }
+
+    /// The learned ranker, or the purchase rates.
+    pub fn ranker(&self) -> &dyn Ranker {
+        match &self.learned {
+            Some(learned) => learned,
+            None => &self.rates,
+        }
     }
 
     /// Refuses rules that cannot all hold on tonight's pages; conflicts of other days and warnings are logged.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::domain::Catalog;
 
 use super::Settings;
+use super::interner::Interner;
 use super::rates::{Counts, PurchaseRates, Sparse};
 use super::shelves::Shelves;
 
@@ -69,31 +70,6 @@ impl PurchaseRatesBuilder {
             segments.insert(names[rows[0].0 as usize].clone(), counts);
         }
         PurchaseRates::new(self.settings, self.shelves, counter.population(), segments)
-    }
-}
-
-/// Numbers each text in the order of first sight.
-#[derive(Default)]
-struct Interner(HashMap<String, u32>);
-
-impl Interner {
-    fn id(&mut self, text: &str) -> u32 {
-        if let Some(id) = self.0.get(text) {
-            return *id;
-        }
-        let id = self.0.len() as u32;
-        self.0.insert(text.to_owned(), id);
-        id
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn into_names(self) -> Vec<String> {
-        let mut named: Vec<(String, u32)> = self.0.into_iter().collect();
-        named.sort_by_key(|(_, id)| *id);
-        named.into_iter().map(|(name, _)| name).collect()
     }
 }
 

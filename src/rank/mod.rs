@@ -1,5 +1,7 @@
-//! The pointwise ranker: how often a segment buys a product, smoothed so that thin segments lean on the
-//! population.
+//! The pointwise rankers: smoothed purchase rates, and gradient-boosted trees over them.
+//!
+//! # Purchase rates
+//! How often a segment buys a product, smoothed so that thin segments lean on the population.
 //!
 //! One level is a Beta prior whose mean is what the level above expects and whose weight is
 //! [`Settings::prior_visits`] (*m*) imagined visits; it is the Dirichlet smoothing of Zhai & Lafferty, "A
@@ -24,50 +26,42 @@
 //!
 //! A segment without a visit has `r = π` throughout: the population's score.
 
+//! # The learned ranker
+//! [`train`] grows gradient-boosted trees (Friedman, "Greedy function approximation", Annals of Statistics 29(5), 2001;
+//! second-order and histogram-based as in Chen & Guestrin, "XGBoost", KDD 2016, and Ke et al., "LightGBM", NIPS 2017) on
+//! [`Feature`]s as of earlier days and what was bought in the days after; a [`LearnedRanker`] holds its scores behind the
+//! same door. The trees are kept as a LightGBM text model, so LightGBM reads ours and we read LightGBM's.
+
+mod artifact;
+mod bins;
 mod builder;
+mod calibration;
+mod card;
+mod counts;
+mod error;
+mod examples;
+mod features;
+mod history;
+mod interner;
+mod learned;
 mod rates;
+mod schema;
+mod settings;
 mod shelves;
+mod training;
+mod trees;
+mod vectors;
 
-use serde::{Deserialize, Serialize};
-
+pub use artifact::{Description, RankerModel, Validation};
 pub use builder::{Purchase, PurchaseRatesBuilder};
+pub use calibration::Calibration;
+pub use error::RankError;
+pub use features::Shop;
+pub use history::{History, HistoryBuilder, Line};
+pub use learned::LearnedRanker;
 pub use rates::PurchaseRates;
-
-/// How purchase rates are smoothed and scaled.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// Weight of the prior in a segment's rate, *m*: visits, > 0. A segment with as many of its own is
-    /// believed half. The default is the best of those tried (20 to 2,000, and no segments at all) by the
-    /// likelihood of the next 28 days, given 84, over 96 segments of the Complete Journey. It is large
-    /// because visits of one household repeat.
-    pub prior_visits: f64,
-    /// Weight of the prior in the population's rates, *k*: visits, > 0. Keeps products that nobody bought
-    /// above 0.
-    pub population_prior_visits: f64,
-    /// The purchase rate that scores 0.5, *h*: purchases a visit, in (0, 1].
-    pub half_rate: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { prior_visits: 2000.0, population_prior_visits: 20.0, half_rate: 0.005 }
-    }
-}
-
-impl Settings {
-    /// Checks every value; the message names the key.
-    pub fn validate(&self) -> Result<(), String> {
-        for (key, value) in
-            [("prior_visits", self.prior_visits), ("population_prior_visits", self.population_prior_visits)]
-        {
-            if !(value > 0.0 && value.is_finite()) {
-                return Err(format!("{key} is {value}; it must be a finite number above 0"));
-            }
-        }
-        if !(self.half_rate > 0.0 && self.half_rate <= 1.0) {
-            return Err(format!("half_rate is {}; it must be above 0 and at most 1", self.half_rate));
-        }
-        Ok(())
-    }
-}
+pub use schema::{FEATURES, Feature, schema, schema_digest};
+pub use settings::{Recipe, Settings};
+pub use training::{adopt, train};
+pub use trees::Trees;
+pub use vectors::{BoxError, TextVectors, TypeVectors};

@@ -82,16 +82,46 @@ impl PurchaseRates {
     }
 
     fn segment_rate(&self, counts: &Counts<Sparse>, product: u32) -> f64 {
+        self.levels(Some(counts), product).product
+    }
+
+    /// What is known of the segment, for [`PurchaseRates::levels`].
+    pub(super) fn counts(&self, segment: &str) -> Option<&Counts<Sparse>> {
+        self.segments.get(segment)
+    }
+
+    /// The rates of a product and of what it stands under; without `counts` those of the population.
+    pub(super) fn levels(&self, counts: Option<&Counts<Sparse>>, product: u32) -> Levels {
         let (kind, aisle) = (self.shelves.type_of(product), self.shelves.aisle_of(product));
+        let population = self.population.products[product as usize];
+        let type_mean = self.population.types[kind as usize];
+        let Some(counts) = counts else {
+            return Levels {
+                product: population,
+                population,
+                kind: type_mean,
+                type_taste: 1.0,
+                aisle_taste: 1.0,
+            };
+        };
         let prior = self.settings.prior_visits;
         let smooth = |bought: f64, mean: f64| (bought + prior * mean) / (f64::from(counts.visits) + prior);
         let aisle_mean = self.population.aisles[aisle as usize];
         let aisle_taste = smooth(counts.aisles.get(aisle), aisle_mean) / aisle_mean;
-        let type_mean = self.population.types[kind as usize];
-        let type_taste = smooth(counts.types.get(kind), type_mean * aisle_taste) / type_mean;
-        let product_mean = self.population.products[product as usize];
-        smooth(counts.products.get(product), product_mean * type_taste).min(1.0)
+        let type_rate = smooth(counts.types.get(kind), type_mean * aisle_taste);
+        let type_taste = type_rate / type_mean;
+        let product = smooth(counts.products.get(product), population * type_taste).min(1.0);
+        Levels { product, population, kind: type_rate, type_taste, aisle_taste }
     }
+}
+
+/// Smoothed purchases a visit along the hierarchy, and the segment's taste: its rate over what the level above expects.
+pub(super) struct Levels {
+    pub product: f64,
+    pub population: f64,
+    pub kind: f64,
+    pub type_taste: f64,
+    pub aisle_taste: f64,
 }
 
 impl PopulationRates {

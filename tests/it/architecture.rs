@@ -71,6 +71,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const SEAMS: &[(&str, &[&str], &str)] = &[
     (r"\bcandle_(core|nn|transformers)\b", &["lm", "embed", "train"], "tensors stay with the models"),
     (r"\blancedb\b", &["index"], "retrieval has one door"),
+    (r"\b(bosk|forust_ml)\s*::", &["rank"], "trees have one door"),
     (r"\baws_(sdk_s3|config|smithy_\w+)\b", &["publish"], "publishing has one door"),
     (r"\b(object_store|parquet)\b\s*::", &["ingest", "datasets", "distill"], "inputs are parsed at the door"),
     (r"\breqwest\s*::", &["distill"], "one client speaks to the teacher"),

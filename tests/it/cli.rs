@@ -112,6 +112,35 @@ fn bad_usage_and_config_are_64() {
 }
 
 #[test]
+fn train_ranker_writes_a_ranker_that_plan_takes_and_refuses_one_of_another_schema() {
+    let shop = ShopFolder::new("[rank.train]\ntrees = 20\n");
+    let folder = shop.path("ranker");
+    let out = folder.to_str().expect("a path of text");
+    let summary: Value =
+        serde_json::from_str(&shop.expect(0, &["train", "ranker", "--out", out, "--json"])).expect("JSON");
+    let figures = &summary["validation"];
+    assert!(figures["learned"].as_f64() > figures["popularity"].as_f64(), "{summary}");
+    let card = std::fs::read_to_string(folder.join("card.md")).expect("card");
+    assert!(card.contains("Held-out figures") && card.contains("light_rate"), "{card}");
+
+    let using = ShopFolder::new(&format!("[rank]\nmodel = {out:?}\n"));
+    let run = |shop: &ShopFolder| shop.expect(0, &["plan", "--segments", "2", "--json"]);
+    assert!(run(&using).contains(summary["digest"].as_str().expect("digest")), "the plan names the ranker");
+    let path = folder.join("ranker.json");
+    let text = std::fs::read_to_string(&path).expect("ranker.json");
+    std::fs::write(
+        &path,
+        text.replace("\"price\"", "\"mood\"").replacen("\"schema\": \"", "\"schema\": \"0", 1),
+    )
+    .expect("write");
+    let output = using.run(&["plan", "--segments", "2"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("another feature schema") && said.contains("mood"), "{said}");
+    shop.expect(2, &["train", "ranker", "--out", out, "--model", "no-such-file.txt"]);
+}
+
+#[test]
 fn every_verb_has_help_with_an_example() {
     let shop = ShopFolder::new("");
     for verb in [
@@ -129,6 +158,7 @@ fn every_verb_has_help_with_an_example() {
         &["explain"],
         &["rules", "check"],
         &["rules", "test"],
+        &["train", "ranker"],
         &["distill", "export"],
         &["distill", "send"],
         &["distill", "import"],

@@ -1,8 +1,10 @@
-//! The purchase-rate ranker through its public door.
+//! The rankers through their public doors.
+
+mod learned;
 
 use endcap::domain::ranker::Ranker;
 use endcap::domain::{Catalog, Product, ProductId, SegmentId};
-use endcap::rank::{Purchase, PurchaseRates, PurchaseRatesBuilder, Settings};
+use endcap::rank::{Purchase, PurchaseRates, PurchaseRatesBuilder, Recipe, Settings};
 use proptest::prelude::*;
 
 /// (segment, household, visit, product)
@@ -37,7 +39,7 @@ fn catalog() -> Catalog {
 }
 
 fn settings() -> Settings {
-    Settings { prior_visits: 2.0, population_prior_visits: 4.0, half_rate: 0.1 }
+    Settings { prior_visits: 2.0, population_prior_visits: 4.0, half_rate: 0.1, ..Settings::default() }
 }
 
 fn rates(catalog: &Catalog, settings: Settings, rows: &[Row]) -> PurchaseRates {
@@ -152,6 +154,10 @@ fn settings_name_the_key_that_is_wrong() {
         (Settings { prior_visits: 0.0, ..Settings::default() }, "prior_visits"),
         (Settings { population_prior_visits: f64::NAN, ..Settings::default() }, "population_prior_visits"),
         (Settings { half_rate: 1.5, ..Settings::default() }, "half_rate"),
+        (
+            Settings { train: Recipe { leaves: 1, ..Recipe::default() }, ..Settings::default() },
+            "train.leaves",
+        ),
     ] {
         let message = settings.validate().expect_err(key);
         assert!(message.starts_with(key), "{message}");
