@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 
 use crate::domain::merchandising::Merchandising;
 use crate::domain::ranker::Ranker;
-use crate::domain::{Catalog, Digest, Keyword, SegmentContext, SegmentId};
+use crate::domain::{Catalog, Digest, Keyword, Product, SegmentContext, SegmentId};
 use crate::fuse::{self, Ground};
 use crate::ingest::{self, IngestError, Location, contract};
 use crate::rank::{
@@ -139,6 +139,14 @@ impl Inputs {
         };
         self.learned = Some(model.score(self.shop(&vectors), half_rate)?);
         Ok(())
+    }
+
+    /// That a visit of the segment buys the product, 0..1, by the learned ranker or the purchase rates.
+    pub fn probability(&self, segment: &SegmentId, product: &Product) -> f64 {
+        match &self.learned {
+            Some(learned) => learned.probability(segment, product).into(),
+            None => self.rates.rate(segment, product),
+        }
     }
 
     /// The learned ranker, or the purchase rates.

@@ -46,7 +46,7 @@ pub use html::html;
 pub use page::{Pages, ReplayPage, ReplayPlacement};
 pub use page_figures::PageFigures;
 pub use report::{ArmReport, OriginParts, OriginReport, Report, SegmentReport};
-pub use settings::Settings;
+pub use settings::{RankerChoice, Settings};
 pub use table::terminal;
 pub use visits::{Skipped, Visits, VisitsBuilder};
 pub use window::Window;

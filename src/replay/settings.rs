@@ -5,6 +5,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::Bootstrap;
 
+/// A replay's ranker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RankerChoice {
+    /// Trees, trained at each origin on what came before it.
+    Learned,
+    /// Smoothed purchase rates.
+    Rates,
+}
+
 /// Which weeks are replayed, and how sure the figures are to be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -16,6 +26,8 @@ pub struct Settings {
     /// Last day that the students' training contexts reach: an origin after it is clean, and the headline is pooled over
     /// the clean ones. A training set in `models/training` that reaches further counts instead.
     pub training_end: NaiveDate,
+    /// Who ranks products, in all arms that are ranked.
+    pub ranker: RankerChoice,
     /// Resamples of households, 100..=100,000.
     pub resamples: usize,
     /// Coverage of the intervals, 0.5..1.
@@ -31,6 +43,7 @@ impl Default for Settings {
             origins: vec![day(9, 4), day(10, 2), day(11, 6), day(12, 4)],
             weeks: 4,
             training_end: day(10, 15),
+            ranker: RankerChoice::Learned,
             resamples: 2_000,
             level: 0.95,
             seed: 1,

@@ -2,6 +2,7 @@
 
 mod cascade;
 mod origin;
+mod ranker;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -10,7 +11,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use chrono::{Days, NaiveDate};
 
-use crate::aiqa::TitleCase;
 use crate::distill::dataset::{THEMES_FILE, read_themes};
 use crate::domain::manifest::to_bytes;
 use crate::domain::{Product, SegmentContext, SegmentId};
@@ -166,6 +166,9 @@ impl Replay<'_> {
             );
         }
         inputs.drop_rules();
+        self.reporter.begin(&format!("ranker {as_of}"), "rankers", 1);
+        ranker::learn(self.context, self.origin, &mut inputs)?;
+        self.reporter.end("");
         inputs.keep_first(self.args.segments.map_or(usize::MAX, NonZeroUsize::get));
         let history = History::read(&inputs.catalog, *as_of, &self.origin.interactions().await?)?;
         let segments: Vec<SegmentId> =
@@ -189,11 +192,11 @@ impl Replay<'_> {
         let eligibility = self.eligibility();
         let ground = shop.ground(&eligibility)?;
         let segments = shop.segments();
-        let ranker = |segment: &SegmentId, product: &Product| shop.inputs.rates.rate(segment, product);
+        let expected = |segment: &SegmentId, product: &Product| shop.inputs.probability(segment, product);
         self.reporter.begin(&format!("pages {}", self.origin.as_of), "arms", arms.len() as u64);
         let mut pages = BTreeMap::new();
         for arm in arms {
-            if let Some(made) = plain(*arm, &ground, &segments, &ranker) {
+            if let Some(made) = plain(*arm, &ground, &segments, &expected) {
                 pages.insert(*arm, made);
                 self.reporter.advance(1);
             }
@@ -224,15 +227,11 @@ impl Replay<'_> {
         if arms.contains(&Arm::Fused) {
             let inputs = &shop.inputs;
             let policy = tools::policy(self.context, &inputs.catalog, &inputs.keywords)?;
-            let accepts_title = |context: &SegmentContext, title: &str| {
-                let (rules, demographics) = (&context.merchandising.rules, &context.demographics);
-                let case = TitleCase { title, as_of: context.as_of, rules, demographics };
-                policy.judge_keyword(&case).is_empty()
-            };
+            let accepts_title = |context: &SegmentContext, title: &str| policy.admits(context, title);
             let fusion = Fusion {
                 ground,
                 merchandising: &inputs.merchandising,
-                ranker: &inputs.rates,
+                ranker: inputs.ranker(),
                 accepts_title: &accepts_title,
                 as_of: inputs.as_of,
             };

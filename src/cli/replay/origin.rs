@@ -26,6 +26,7 @@ products_per_placement = 8
 min_products = 4
 ";
 const HELD_OUT: &str = "held-out.parquet";
+const RANKER: &str = "ranker";
 const SOURCE: [&str; 3] = ["transactions.parquet", "products.parquet", "demographics.parquet"];
 
 /// One date to replay.
@@ -37,6 +38,8 @@ pub struct Origin {
     held_out: String,
     /// Folder or prefix of the search tables.
     pub index: String,
+    /// Folder of the ranker that is trained at this origin.
+    pub ranker: PathBuf,
 }
 
 impl Origin {
@@ -64,13 +67,8 @@ pub async fn origins(args: &Args, context: &Context, reporter: &dyn Progress) ->
         let as_of = first.context("the inputs have no segment; nothing can be replayed")?.as_of;
         let window = Window { as_of, weeks: settings.weeks };
         let (inputs, held_out) = (inputs.clone(), held_out.clone());
-        return Ok(vec![Origin {
-            as_of,
-            window,
-            inputs,
-            held_out,
-            index: context.config.paths.index.clone(),
-        }]);
+        let (index, home) = (context.config.paths.index.clone(), home(context, as_of));
+        return Ok(vec![Origin { as_of, window, inputs, held_out, index, ranker: home.join(RANKER) }]);
     }
     let source = match &args.source {
         Some(source) => source.clone(),
@@ -83,13 +81,17 @@ pub async fn origins(args: &Args, context: &Context, reporter: &dyn Progress) ->
     reporter.begin("prepare", "origins", dates.len() as u64);
     let mut origins = Vec::with_capacity(dates.len());
     for as_of in dates {
-        let home = context.config.paths.replay.join(as_of.to_string());
+        let home = home(context, as_of);
         let window = Window { as_of, weeks: settings.weeks };
         origins.push(prepared(&source, key, &home, window).await?);
         reporter.advance(1);
     }
     reporter.end("");
     Ok(origins)
+}
+
+fn home(context: &Context, as_of: NaiveDate) -> PathBuf {
+    context.config.paths.replay.join(as_of.to_string())
 }
 
 /// Prepares the tables below `home`, unless they were prepared from the same.
@@ -116,6 +118,7 @@ async fn prepared(source: &Path, source_key: Digest, home: &Path, window: Window
         inputs: text(inputs),
         held_out: text(home.join(HELD_OUT)),
         index: text(home.join("index")),
+        ranker: home.join(RANKER),
     })
 }
 
