@@ -65,7 +65,7 @@ impl Default for Settings {
         Self {
             examples: false,
             candidates: 40,
-            min: 3,
+            min: 5,
             max: 8,
             affinity: 30.0,
             coverage: 1.0,

@@ -72,12 +72,14 @@ impl Reading {
     }
 }
 
-/// The themes in the order written, but those with an [`Objection`] behind the others, the worst last.
+/// The themes in the order written, but those with an [`Objection`] behind the others, the worst last. One under the title of
+/// an earlier one is left out: it could not be told apart.
 pub fn best_first(written: Vec<PlacementDesign>, bar: &Bar) -> Result<Vec<PlacementDesign>, EmbedError> {
     let signals = signals(bar.context, bar.encoder)?;
+    let mut titles = BTreeSet::new();
     let mut kept: Vec<Reading> = Vec::new();
     let mut judged = Vec::with_capacity(written.len());
-    for theme in written {
+    for theme in written.into_iter().filter(|theme| titles.insert(theme.title.to_lowercase())) {
         let reading = Reading::new(&theme, bar.encoder)?;
         let objection = if !is_fit(&theme, bar) {
             Objection::Unfit

@@ -21,18 +21,18 @@ fn answered(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("an answer is JSON")).collect()
 }
 
-#[test]
-fn stage_themes_answers_a_page_for_each_recorded_context() {
+/// The concepts of each page, which hold what every page must.
+fn pages_of_concepts(config: &str) -> Vec<Vec<String>> {
     let contexts = recorded("contexts.jsonl");
-    let shop = ShopFolder::new("");
+    let shop = ShopFolder::new(config);
     let answers = answered(&shop.pipe(&["stage", "themes"], &as_lines(&contexts)));
     assert_eq!(answers.len(), contexts.len());
-    for (context, answer) in contexts.iter().zip(&answers) {
+    let page = |(context, answer): (&Value, &Value)| {
         assert_eq!(answer["segment_id"], context["segment_id"]);
         assert!(answer["persona"].as_str().is_some_and(|persona| persona.len() > 10));
         let placements = answer["placements"].as_array().expect("placements");
         assert_eq!(placements.len(), 6, "{answer}");
-        let mut concepts: Vec<&str> = Vec::new();
+        let mut concepts: Vec<String> = Vec::new();
         for placement in placements {
             let title = placement["title"].as_str().expect("title");
             assert!((8..=56).contains(&title.chars().count()), "{title}");
@@ -42,10 +42,27 @@ fn stage_themes_answers_a_page_for_each_recorded_context() {
                 .iter()
                 .filter_map(Value::as_str)
                 .collect();
-            assert!((3..=6).contains(&own.len()), "{own:?}");
-            concepts.extend(own);
+            assert!((1..=6).contains(&own.len()), "{own:?}");
+            assert!((1..own.len()).all(|at| !own[..at].contains(&own[at])), "{own:?}");
+            concepts.extend(own.into_iter().map(str::to_owned));
         }
+        concepts
+    };
+    contexts.iter().zip(&answers).map(page).collect()
+}
+
+#[test]
+fn stage_themes_answers_a_page_for_each_recorded_context() {
+    pages_of_concepts("");
+}
+
+/// What a model without fine-tuning is served with.
+#[test]
+fn an_anchored_page_has_each_concept_once() {
+    let base = "themes_adapter = \"\"\n[themes]\nmode = \"anchored\"\nexamples = true\n";
+    for mut concepts in pages_of_concepts(base) {
         let all = concepts.len();
+        assert!(all >= 3 * 6);
         concepts.sort_unstable();
         concepts.dedup();
         assert_eq!(concepts.len(), all, "a concept stands twice on the page");
@@ -54,7 +71,7 @@ fn stage_themes_answers_a_page_for_each_recorded_context() {
 
 /// KW-1 through the stage's own door.
 #[test]
-fn stage_keywords_adds_three_to_eight_of_the_candidates() {
+fn stage_keywords_adds_five_to_eight_of_the_candidates() {
     let rows = recorded("choices.jsonl");
     let shop = ShopFolder::new("");
     let answers = answered(&shop.pipe(&["stage", "keywords"], &as_lines(&rows)));
@@ -63,7 +80,7 @@ fn stage_keywords_adds_three_to_eight_of_the_candidates() {
         assert_eq!(answer["grades"], row["grades"], "what the stage does not know is answered as it came");
         let candidates = row["candidates"].as_array().expect("candidates");
         let keywords = answer["keywords"].as_array().expect("keywords");
-        assert!((3..=8).contains(&keywords.len()));
+        assert!((5..=8).contains(&keywords.len()));
         for (at, keyword) in keywords.iter().enumerate() {
             assert!(candidates.contains(keyword), "{keyword}");
             assert!(!keywords[..at].contains(keyword), "{keyword} twice");

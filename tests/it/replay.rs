@@ -189,7 +189,8 @@ fn a_future_only_product_scores_nothing() {
 
 /// A config whose own inputs and index are not there: a replay brings its own.
 fn empty_shop() -> ShopFolder {
-    ShopFolder::with_index(Path::new("nowhere"), Path::new("nowhere"), "")
+    let rates = "[rank]\nprior_visits = 20\n[replay]\nranker = \"rates\"\n";
+    ShopFolder::with_index(Path::new("nowhere"), Path::new("nowhere"), rates)
 }
 
 fn shop_with(before: &[Interaction], held_out: &[Interaction]) -> ShopFolder {

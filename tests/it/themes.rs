@@ -35,7 +35,10 @@ fn answer() -> String {
         placement("Lanterns and treats", &["halloween candy", "halloween pumpkin", "halloween costume"]);
     let grill =
         placement("Burgers on the grill", &["ground beef", "burger burger buns", "ketchup", "mustard"]);
-    json!({"persona": "Breakfast people.", "placements": [breakfast, again, stray, halloween, grill]})
+    let two = placement("Wine and bananas", &["bananas", "white milk", "red wine"]);
+    // A theme under an earlier one's title is none of its own.
+    let same = placement("bagels and coffee", &["dish soap", "paper towels", "sponges"]);
+    json!({"persona": "Breakfast people.", "placements": [two, breakfast, again, stray, same, halloween, grill]})
         .to_string()
 }
 
