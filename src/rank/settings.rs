@@ -75,7 +75,8 @@ pub struct Recipe {
     pub leaves: usize,
     /// Least sum of second derivatives in a leaf: about its expected purchases.
     pub min_leaf_purchases: f32,
-    /// L2 penalty on leaf values.
+    /// L2 penalty on leaf values: a leaf of so many expected purchases takes half its Newton step. The default is the best of
+    /// 1, 300 and 1,000 by the held-out loss and page of the Complete Journey as of 2017-11-06.
     pub l2: f32,
     /// Bins a feature.
     pub bins: u16,
@@ -99,7 +100,7 @@ impl Default for Recipe {
             learning_rate: 0.15,
             leaves: 15,
             min_leaf_purchases: 5.0,
-            l2: 1.0,
+            l2: 300.0,
             bins: 128,
             patience: 20,
             unbought_share: 0.03,

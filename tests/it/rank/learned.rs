@@ -96,7 +96,14 @@ fn history<'a>(catalog: &Catalog, rows: impl IntoIterator<Item = &'a Row>) -> Hi
 }
 
 fn recipe() -> Recipe {
-    Recipe { trees: 40, min_leaf_purchases: 2.0, unbought_share: 1.0, page_products: 6, ..Recipe::default() }
+    Recipe {
+        trees: 40,
+        min_leaf_purchases: 2.0,
+        l2: 1.0,
+        unbought_share: 1.0,
+        page_products: 6,
+        ..Recipe::default()
+    }
 }
 
 /// One axis a product type.
