@@ -28,7 +28,8 @@ pub struct PageInput<'a> {
 /// Judges every placement of a page and of its reserve; what is left is publishable (QA-1, QA-2).
 ///
 /// At most `shape.placements` placements are kept, in page order, those of the reserve last. Every product is in one
-/// placement only, so whatever is picked from them later, none is on the page twice.
+/// of them only, so whatever is picked from them later, none is on the page twice. What else is sound and fits beside
+/// them is spare; its products may be in them too.
 ///
 /// # Errors
 /// The encoder failed, or a rule's phrases cannot be read. A page with nothing acceptable is not an error.
@@ -52,11 +53,12 @@ pub fn judge_page(
     let all: Vec<&StockedPlacement> = sound.iter().map(|sound| &sound.placement).collect();
     let shown = input.shape.products_per_placement;
     let vectors = Vectors::of_page(&all, input.catalog, shown, embedder, &input.page.segment_id)?;
-    let chosen = judge.together(&sound, &vectors);
+    let (chosen, spare) = judge.together(&sound, &vectors);
     Ok(JudgedPage {
         segment_id: input.page.segment_id.clone(),
         refilled: chosen.iter().filter(|chosen| chosen.from_reserve).count(),
         placements: chosen.into_iter().map(|chosen| chosen.placement).collect(),
+        spare,
         verdicts: judge.verdicts,
     })
 }
@@ -164,8 +166,9 @@ impl Judge<'_> {
         }
     }
 
-    /// The placements of the page: coherent, unlike each other, each with enough products of its own.
-    fn together(&mut self, sound: &[Sound], vectors: &Vectors) -> Vec<Sound> {
+    /// The placements of the page: coherent, unlike each other, each with enough products of its own. And those that could
+    /// stand beside them.
+    fn together(&mut self, sound: &[Sound], vectors: &Vectors) -> (Vec<Sound>, Vec<StockedPlacement>) {
         let mut queue = sound.iter();
         let mut chosen: Vec<&Sound> = Vec::new();
         loop {
@@ -180,7 +183,9 @@ impl Judge<'_> {
             let Some(short) =
                 shelves.kept.iter().rposition(|kept| kept.len() < self.input.shape.min_products)
             else {
-                return self.stock(&chosen, shelves);
+                let stocked = self.stock(&chosen, shelves);
+                let spare = self.spare(queue, chosen, vectors);
+                return (stocked, spare);
             };
             self.record_drops(&chosen[short].placement, &shelves, short);
             let reason =
@@ -188,6 +193,21 @@ impl Judge<'_> {
             self.reject(&chosen[short].placement, TOO_FEW_PRODUCTS, reason);
             chosen.remove(short);
         }
+    }
+
+    fn spare<'s>(
+        &mut self,
+        left: impl Iterator<Item = &'s Sound>,
+        mut chosen: Vec<&'s Sound>,
+        vectors: &Vectors,
+    ) -> Vec<StockedPlacement> {
+        let on_page = chosen.len();
+        for next in left {
+            if self.fits(next, &chosen, vectors) {
+                chosen.push(next);
+            }
+        }
+        chosen[on_page..].iter().map(|sound| sound.placement.clone()).collect()
     }
 
     fn fits(&mut self, next: &Sound, chosen: &[&Sound], vectors: &Vectors) -> bool {

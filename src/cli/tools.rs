@@ -182,6 +182,6 @@ pub fn learn(context: &Context, inputs: &mut Inputs, encoder: &Memory) -> anyhow
     }
     let model = RankerModel::load(&rank.model)
         .with_context(|| format!("the ranker {:?} (rank.model) cannot be used", rank.model))?;
-    inputs.learn(&model, encoder, rank.half_rate)?;
+    inputs.learn(&model, encoder)?;
     Ok(Some(model.digest()))
 }

@@ -2,11 +2,21 @@
 
 use super::{Product, SegmentId};
 
-/// A pointwise ranker: how likely a segment is to want a product, seen alone.
-///
-/// The first one counts purchases ([`crate::rank`]); a learned one comes behind the same door.
+/// What purchases of the past say of a segment and a product.
 pub trait Ranker: Send + Sync {
-    /// 0..1, higher is likelier; comparable between the products of one segment. A segment that the ranker
-    /// has never seen gets the population's score.
-    fn score(&self, segment: &SegmentId, product: &Product) -> f32;
+    /// The product seen alone: expected purchases a visit of the segment, 0..=1. A segment that was never seen gets the
+    /// population's; so does an unknown product get 0.
+    fn purchases(&self, segment: &SegmentId, product: &Product) -> f32;
+
+    /// Expected purchases a visit that are their household's first in a while, >= 0. It is an estimate of its own and may
+    /// exceed [`Ranker::purchases`]. 0 where nothing is known.
+    fn first_purchases(&self, _segment: &SegmentId, _product: &Product) -> f32 {
+        0.0
+    }
+
+    /// How much oftener visits that hold `with`'s type hold `product`'s than visits of the average purchase do: 1 as
+    /// often, 2 twice. 0 where nothing is known.
+    fn affinity(&self, _with: &Product, _product: &Product) -> f32 {
+        0.0
+    }
 }

@@ -111,6 +111,9 @@ pub struct JudgedPage {
     pub segment_id: SegmentId,
     /// Accepted, in page order; at most the page's number of placements.
     pub placements: Vec<StockedPlacement>,
+    /// Accepted beyond these: what fusion may take instead. Its products may stand in `placements` too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spare: Vec<StockedPlacement>,
     /// How many of `placements` came from the reserve.
     pub refilled: usize,
     /// Every finding, also of what was replaced.
@@ -127,16 +130,44 @@ pub enum Source {
     Ranker,
 }
 
+/// How a product came onto its placement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// One of the placement's keywords found it.
+    Retrieved,
+    /// It is of a type that a keyword found.
+    Alternative,
+    /// Shoppers buy it together with what the keywords found.
+    Companion,
+    /// The ranker chose it.
+    #[default]
+    Ranker,
+    /// A merchandising rule put it there.
+    Rule,
+}
+
 /// Where a product's score comes from; private, for the merchandiser.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScoreParts {
-    /// Pointwise ranker, 0..1 within the placement.
+    /// Its worth over that of the placement's best, 0..1.
     pub ranker: f32,
     /// Generated relevance, 0..1; 0 for a ranker placement.
     pub relevance: f32,
     /// Product of the active boosts and buries.
     pub rule_factor: f32,
     pub pinned: bool,
+    #[serde(default)]
+    pub via: Via,
+    /// Expected purchases a visit.
+    #[serde(default)]
+    pub purchases: f32,
+    /// Expected purchases a visit that are their household's first in a while.
+    #[serde(default)]
+    pub first_purchases: f32,
+    /// What objective, season and margin make of these, a factor.
+    #[serde(default)]
+    pub business: f32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

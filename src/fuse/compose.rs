@@ -1,8 +1,9 @@
 //! Chooses the placements of a page.
 //!
 //! What rules demand comes first: the campaign's placement, then each lower bound on placements, then
-//! placements for products a page is short of. Then the cascade's own, most valuable first, then the ranker's
-//! aisles. A placement that would pass an upper bound is left out, so the weakest give way.
+//! placements for products a page is short of. Then the cascade's own, most valuable first, until they have their share of
+//! the page; then the ranker's favorites; then what else the cascade has, and the ranker's aisles. A placement that would pass an
+//! upper bound is left out, so the weakest give way.
 //!
 //! Should the page still be short of a quota's products, some on it are exchanged for others of the same
 //! benches ([`super::quota`]); failing that, the page is composed again with one more placement made for that
@@ -11,12 +12,13 @@
 use std::cell::OnceCell;
 
 use crate::domain::merchandising::Target;
+use crate::domain::stage::Source;
 
 use super::desk::Desk;
 use super::draft::{Draft, Purpose};
 use super::page::{Page, mostly};
 use super::quota::Pool;
-use super::score::placement_value;
+use super::score::Scored;
 
 /// The page's placements in no particular order, before pins.
 pub(super) fn compose<'a, 'd>(desk: &'d Desk<'a>, cascade: &[Draft<'a>]) -> Page<'a, 'd> {
@@ -36,13 +38,33 @@ pub(super) fn compose<'a, 'd>(desk: &'d Desk<'a>, cascade: &[Draft<'a>]) -> Page
     page
 }
 
-/// Cascade drafts by what each would show on an empty page; ties keep the model's order.
+/// Cascade drafts by what each would bring to an empty page; ties keep the model's order.
+///
+/// What the favorites would show anyway brings no more than the next in line, which takes its place there.
 fn most_valuable_first<'a>(desk: &Desk<'a>, cascade: &[Draft<'a>]) -> Vec<Draft<'a>> {
     let empty = Page::new(desk);
-    let value = |draft: &Draft<'a>| placement_value(&empty.fill(draft)) * draft.prior;
+    let next_in_line = next_in_line(desk);
+    let brought = |products: &[Scored<'_>]| -> f32 {
+        products.iter().map(|scored| scored.value.min(next_in_line)).sum()
+    };
+    let value = |draft: &Draft<'a>| brought(&empty.fill(draft)) * draft.prior;
     let mut valued: Vec<(f32, &Draft<'a>)> = cascade.iter().map(|draft| (value(draft), draft)).collect();
     valued.sort_by(|a, b| b.0.total_cmp(&a.0));
     valued.into_iter().map(|(_, draft)| draft.clone()).collect()
+}
+
+/// Value of the last product that the favorites have room for; infinite where there are none.
+fn next_in_line(desk: &Desk<'_>) -> f32 {
+    let rows = (desk.shape.placements - cascade_share(desk)).min(desk.scorer.settings.favorites.len());
+    let last = (rows * desk.shape.products_per_placement).checked_sub(1);
+    last.and_then(|last| desk.best().get(last)).map_or(f32::INFINITY, |scored| scored.value)
+}
+
+/// How many placements are to be the cascade's.
+fn cascade_share(desk: &Desk<'_>) -> usize {
+    let placements = desk.shape.placements;
+    let share = (desk.scorer.settings.cascade_share * placements as f32).ceil() as usize;
+    share.min(placements)
 }
 
 struct Composer<'a, 'd> {
@@ -61,14 +83,31 @@ impl<'a, 'd> Composer<'a, 'd> {
         for (quota, count) in self.desk.rules.product_quotas.iter().zip(made_for) {
             self.demand_products(&mut page, quota.target, *count);
         }
-        for draft in &self.cascade {
-            page.add(draft);
+        self.add_cascade(&mut page, cascade_share(self.desk));
+        if !page.is_full() {
+            self.desk.favorite_drafts().iter().for_each(|draft| {
+                page.add(draft);
+            });
+            self.add_cascade(&mut page, self.desk.shape.placements);
         }
         if !page.is_full() {
             self.add_aisles(&mut page);
         }
         page.exchange(Pool::Bench);
         page
+    }
+
+    /// Adds the cascade's placements until the page has so many.
+    fn add_cascade(&self, page: &mut Page<'a, '_>, most: usize) {
+        let ours = |page: &Page<'_, '_>| {
+            page.placements.iter().filter(|placement| placement.draft.source == Source::Cascade).count()
+        };
+        for draft in &self.cascade {
+            if ours(page) >= most {
+                return;
+            }
+            page.add(draft);
+        }
     }
 
     fn demand_campaign(&self, page: &mut Page<'a, '_>) {

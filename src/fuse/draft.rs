@@ -1,13 +1,12 @@
 //! Placements that may come onto the page, and the cascade's own. The ranker's are made in [`super::shelf`].
 
-use std::collections::HashMap;
-
+use crate::domain::Product;
 use crate::domain::merchandising::Target;
-use crate::domain::stage::{JudgedPage, ProductHit, Source, StockedPlacement};
-use crate::domain::{Product, ProductId};
+use crate::domain::stage::{JudgedPage, Source};
 
+use super::bench::homes;
 use super::desk::Desk;
-use super::score::{Entry, Scored};
+use super::score::Scored;
 
 /// A placement before its products are chosen.
 #[derive(Clone)]
@@ -43,12 +42,13 @@ impl Purpose<'_> {
 }
 
 impl<'a> Desk<'a> {
-    /// The page's own placements with the products they may show, in the model's order.
+    /// The page's own placements and the spare ones with the products they may show, in the model's order.
     pub(super) fn cascade_drafts(&self, page: &'a JudgedPage) -> Vec<Draft<'a>> {
-        let homes = homes(&page.placements);
-        let count = page.placements.len() as f32;
+        let homes = homes(&page.placements, &page.spare);
+        let count = (page.placements.len() + page.spare.len()) as f32;
         let weight = self.scorer.settings.model_order_weight;
-        let drafts = page.placements.iter().enumerate().filter_map(|(at, placement)| {
+        let placements = page.placements.iter().chain(&page.spare);
+        let drafts = placements.enumerate().filter_map(|(at, placement)| {
             let design = &placement.chosen.design;
             let publishable = |text: &str| self.rules.bans_text(text).is_none();
             let keywords = placement.chosen.keywords.iter().map(|keyword| keyword.text.clone());
@@ -56,7 +56,7 @@ impl<'a> Desk<'a> {
                 title: design.title.clone(),
                 source: Source::Cascade,
                 keywords: keywords.filter(|text| publishable(text)).collect(),
-                bench: self.scorer.rank(&self.rules, &self.entries(&homes, at)),
+                bench: self.bench(&homes, at),
                 purpose: None,
                 prior: 1.0 - weight * at as f32 / count,
                 max_per_type: self.scorer.settings.max_per_type,
@@ -65,34 +65,8 @@ impl<'a> Desk<'a> {
         drafts.collect()
     }
 
-    fn entries(&self, homes: &HashMap<&'a ProductId, Home>, placement: usize) -> Vec<Entry<'a>> {
-        let here = homes.iter().filter(|(_, home)| home.placement == placement);
-        let known = here.filter_map(|(id, home)| Some((self.scorer.shop.catalog.get(id)?, home.relevance)));
-        let entry = |(product, relevance)| Entry { product, relevance: Some(relevance) };
-        known.filter(|(product, _)| self.may_place(product)).map(entry).collect()
-    }
-
     /// Pinned products are placed by their rule alone.
     pub(super) fn may_place(&self, product: &Product) -> bool {
         self.rules.allows(product) && !self.rules.is_pinned(product)
     }
-}
-
-/// The placement a product is most relevant to: a product stands on a page once.
-struct Home {
-    placement: usize,
-    relevance: f32,
-}
-
-fn homes(placements: &[StockedPlacement]) -> HashMap<&ProductId, Home> {
-    let mut homes: HashMap<&ProductId, Home> = HashMap::new();
-    for (placement, stocked) in placements.iter().enumerate() {
-        for ProductHit { product_id, relevance, .. } in &stocked.products {
-            let home = homes.entry(product_id).or_insert(Home { placement, relevance: *relevance });
-            if relevance.total_cmp(&home.relevance).is_gt() {
-                *home = Home { placement, relevance: *relevance };
-            }
-        }
-    }
-    homes
 }

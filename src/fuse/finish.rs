@@ -1,6 +1,6 @@
 //! The last steps of a page: order, the campaign's place, pins.
 
-use crate::domain::stage::{FusedPage, FusedPlacement, ScoredProduct, Source};
+use crate::domain::stage::{FusedPage, FusedPlacement, ScoredProduct};
 
 use super::page::{Page, Placement};
 use super::rules::ActiveRules;
@@ -23,16 +23,14 @@ pub(super) fn finish(mut page: Page<'_, '_>) -> FusedPage {
     }
 }
 
-/// The cascade's placements before the ranker's, each most valuable first, ties by title.
+/// Most valuable first, ties by title.
 fn order(page: &mut Page<'_, '_>) {
-    let key = |placement: &Placement<'_>| (placement.draft.source != Source::Cascade, placement.value());
-    page.placements.sort_by(|a, b| {
-        let ((a_ranker, a_value), (b_ranker, b_value)) = (key(a), key(b));
-        a_ranker
-            .cmp(&b_ranker)
-            .then(b_value.total_cmp(&a_value))
-            .then_with(|| a.draft.title.cmp(&b.draft.title))
+    let mut valued: Vec<(f32, Placement<'_>)> =
+        page.placements.drain(..).map(|placement| (placement.value(), placement)).collect();
+    valued.sort_by(|(a_value, a), (b_value, b)| {
+        b_value.total_cmp(a_value).then_with(|| a.draft.title.cmp(&b.draft.title))
     });
+    page.placements = valued.into_iter().map(|(_, placement)| placement).collect();
 }
 
 /// The first placement that holds mostly the campaign's products carries it; `CampaignFirst` goes before its

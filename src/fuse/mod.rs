@@ -1,8 +1,8 @@
 //! Fusion: the last stage before a page is published.
 //!
-//! The cascade's products are scored by the pointwise ranker and their relevance (`score`), placements are
-//! chosen so that tonight's rules hold (`compose`), missing ones are filled with the ranker's, and the order
-//! is set (`finish`). A page that ends with too few of the cascade's placements, or cannot satisfy the rules,
+//! The cascade's products, with others of their types and what is bought together with them (`bench`), are scored by
+//! the ranker and their relevance (`score`); placements of the cascade and the ranker are chosen so that tonight's rules hold
+//! (`compose`), and the order is set (`finish`). A page that ends with too few of the cascade's placements, or cannot satisfy the rules,
 //! becomes the ranker's own page; if that cannot either, fusion fails and names the rules.
 //!
 //! # Which rule wins
@@ -21,6 +21,7 @@
 //! Whatever came of it is verified against the rules by [`check`], which shares no code with the steps above
 //! (MER-1).
 
+mod bench;
 mod check;
 mod compose;
 mod desk;
@@ -39,6 +40,8 @@ mod settings;
 mod shelf;
 mod survey;
 
+use std::cell::OnceCell;
+
 use chrono::NaiveDate;
 
 use crate::domain::merchandising::Merchandising;
@@ -51,7 +54,7 @@ use desk::Desk;
 use draft::Draft;
 use finish::finish;
 use rules::ActiveRules;
-use score::Scorer;
+use score::{Scorer, mean_margin};
 use shelf::Shelf;
 
 pub use check::{
@@ -88,11 +91,13 @@ pub struct Fuser<'a> {
     settings: &'a Settings,
     as_of: NaiveDate,
     shelf: Shelf<'a>,
+    mean_margin: f32,
 }
 
 impl<'a> Fuser<'a> {
     pub fn new(shop: Shop<'a>, settings: &'a Settings, as_of: NaiveDate) -> Self {
-        Self { shop, settings, as_of, shelf: Shelf::new(shop.catalog) }
+        let mean_margin = mean_margin(shop.catalog.iter());
+        Self { shop, settings, as_of, shelf: Shelf::new(shop.catalog), mean_margin }
     }
 
     /// Fuses a judged page. Every rule active for the segment holds on the answer (MER-1).
@@ -120,7 +125,7 @@ impl<'a> Fuser<'a> {
         })
     }
 
-    /// The page the ranker makes alone: the aisles it values most, under the same rules.
+    /// The page the ranker makes alone: its favorites and the aisles it values most, under the same rules.
     pub fn ranker_page(&self, audience: &Audience<'_>) -> Result<FusedPage, FuseError> {
         let desk = self.desk(audience)?;
         self.verified(&desk, self.composed(&desk, &[]))
@@ -130,10 +135,11 @@ impl<'a> Fuser<'a> {
         let shop: Shop<'s> = self.shop;
         Ok(Desk {
             rules: ActiveRules::new(&shop, &audience.context.segment_id, self.as_of)?,
-            scorer: Scorer::new(shop, self.settings, audience.context, self.as_of),
+            scorer: Scorer::new(shop, self.settings, audience.context, (self.as_of, self.mean_margin)),
             shape: shop.merchandising.page,
             shelf: &self.shelf,
             accepts_title: audience.accepts_title,
+            best: OnceCell::new(),
         })
     }
 

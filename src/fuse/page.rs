@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::domain::merchandising::Target;
+use crate::domain::stage::Via;
 use crate::domain::{Product, ProductId};
 
+use super::bench::trim_companions;
 use super::desk::Desk;
 use super::draft::Draft;
-use super::score::{Scored, placement_value, sort};
+use super::score::{Scored, arrange, placement_value};
 
 /// A draft with the products it shows, best first.
 #[derive(Clone)]
@@ -107,17 +109,27 @@ impl<'a, 'd> Page<'a, 'd> {
             picker.pick(draft.bench.iter(), most);
         }
         let mut picked = picker.picked;
-        sort(&mut picked);
+        arrange(&mut picked);
+        trim_companions(&mut picked);
         picked
     }
 }
 
-/// Takes products in order, each once a page, within the quotas and the limit a type.
+/// Takes products, each once a page, within the quotas and the limits a type and of companions.
+///
+/// What is taken maximises Σ over types Σₖ scoreₖ · discountᵏ, k counting a type's products on the page from 0, best first: a
+/// monotone submodular objective (each further product of a type adds less), for which taking the most gain first is
+/// within 1 - 1/e of the best (Nemhauser, Wolsey & Fisher, Mathematical Programming 14, 1978).
 struct Picker<'a> {
     picked: Vec<Scored<'a>>,
     used: HashSet<&'a ProductId>,
+    /// Products of each type on the page so far, and on this placement.
+    on_page: HashMap<&'a str, usize>,
     types: HashMap<&'a str, usize>,
     max_per_type: usize,
+    repeat_discount: f32,
+    /// Companions that may still come.
+    companions: usize,
     /// Target and how many more may come.
     left: Vec<(&'a Target, usize)>,
 }
@@ -128,32 +140,71 @@ impl<'a> Picker<'a> {
             page.desk.rules.product_quotas.iter().filter_map(|quota| Some((quota.target, quota.max?)));
         let left = bounded.map(|(target, max)| (target, max.saturating_sub(page.count(target)))).collect();
         let used = page.products().map(|product| &product.product_id).collect();
-        Self { picked: Vec::new(), used, types: HashMap::new(), max_per_type, left }
+        let mut on_page = HashMap::new();
+        for product in page.products() {
+            *on_page.entry(product.product_type.as_str()).or_insert(0) += 1;
+        }
+        let settings = page.desk.scorer.settings;
+        Self {
+            picked: Vec::new(),
+            used,
+            on_page,
+            types: HashMap::new(),
+            max_per_type,
+            repeat_discount: settings.repeat_discount,
+            companions: settings.max_companions,
+            left,
+        }
     }
 
+    /// Takes up to `most` in all from a bench in order of score.
     fn pick<'b>(&mut self, bench: impl Iterator<Item = &'b Scored<'a>>, most: usize)
     where
         'a: 'b,
     {
-        for scored in bench {
-            if self.picked.len() >= most {
-                return;
-            }
-            if self.admits(scored.product) {
-                self.take(*scored);
-            }
+        let bench: Vec<&Scored<'a>> = bench.collect();
+        while self.picked.len() < most {
+            let Some(next) = self.most_gain(&bench) else { return };
+            self.take(next);
         }
     }
 
-    fn admits(&self, product: &Product) -> bool {
+    /// Of equal gains, the first.
+    fn most_gain(&self, bench: &[&Scored<'a>]) -> Option<Scored<'a>> {
+        let mut best: Option<(f32, &Scored<'a>)> = None;
+        for scored in bench {
+            // A gain is never above the score, and scores fall.
+            if best.is_some_and(|(gain, _)| scored.score <= gain) {
+                break;
+            }
+            if self.admits(scored) {
+                let gain = scored.score * self.discount(scored.product);
+                if best.is_none_or(|(most, _)| gain > most) {
+                    best = Some((gain, scored));
+                }
+            }
+        }
+        best.map(|(_, scored)| *scored)
+    }
+
+    fn discount(&self, product: &Product) -> f32 {
+        let count =
+            |types: &HashMap<&str, usize>| types.get(product.product_type.as_str()).copied().unwrap_or(0);
+        self.repeat_discount.powi((count(&self.on_page) + count(&self.types)) as i32)
+    }
+
+    fn admits(&self, scored: &Scored<'a>) -> bool {
+        let product = scored.product;
         let of_type = self.types.get(product.product_type.as_str()).copied().unwrap_or(0);
         of_type < self.max_per_type
             && !self.used.contains(&product.product_id)
+            && (self.companions > 0 || scored.parts.via != Via::Companion)
             && self.left.iter().all(|(target, left)| *left > 0 || !target.matches(product))
     }
 
     fn take(&mut self, scored: Scored<'a>) {
         self.used.insert(&scored.product.product_id);
+        self.companions -= usize::from(scored.parts.via == Via::Companion);
         *self.types.entry(&scored.product.product_type).or_insert(0) += 1;
         for (target, left) in &mut self.left {
             if target.matches(scored.product) {

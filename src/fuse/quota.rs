@@ -3,7 +3,7 @@
 use crate::domain::merchandising::Target;
 
 use super::page::{Page, mostly};
-use super::score::{Scored, sort};
+use super::score::{Scored, arrange, sort};
 
 /// Where the products that come in are taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl<'a> Page<'a, '_> {
                 let Some(best) = self.cheapest_exchange(quota.target, pool) else { break };
                 let products = &mut self.placements[best.placement].products;
                 products[best.out] = best.inn;
-                sort(products);
+                arrange(products);
             }
         }
     }

@@ -1,16 +1,20 @@
-//! Scores: the ranker's view of a product, tilted by the objective, mixed with relevance and rule factors.
+//! Scores: what the ranker expects of a product, tilted by the business, mixed with relevance and rule factors.
 //!
-//! `score = relevance^a · ranker^b · rule_factor`, a weighted geometric mean times the merchandiser's
-//! factors: a product has to please both experts (Hinton, "Products of experts", ICANN 1999). `ranker` is
-//! relative to the best of the placement; a placement's *value* uses it unscaled, so that placements can be
-//! compared.
+//! ```text
+//! worth = (purchases + discovery · first purchases) · business
+//! score = relevance^a · (worth / the placement's most)^b · rule factors
+//! ```
+//!
+//! `business` is the objective's tilt, the season and the margin. The score is a weighted geometric mean times the merchandiser's
+//! factors: a product has to please both experts (Hinton, "Products of experts", ICANN 1999). A placement's *value* has the
+//! worth unscaled, so that placements can be compared.
 
 use std::collections::HashSet;
 
 use chrono::NaiveDate;
 
 use crate::domain::merchandising::{Goal, Objective};
-use crate::domain::stage::ScoreParts;
+use crate::domain::stage::{ScoreParts, Via};
 use crate::domain::{Product, SegmentContext};
 
 use super::rules::ActiveRules;
@@ -19,15 +23,15 @@ use super::{Settings, Shop};
 
 /// A part of 0 counts as this much, so that a boost or the other part still tells such products apart.
 const FLOOR: f32 = 1e-3;
+/// So does a worth of 0: less than one purchase in a million visits.
+const LEAST_WORTH: f32 = 1e-7;
 
 /// A product with its score within one placement.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scored<'a> {
     pub product: &'a Product,
     pub score: f32,
-    /// The ranker's score under the objective, unscaled.
-    pub worth: f32,
-    /// The score with the ranker unscaled: comparable across the page.
+    /// The score with the worth unscaled: comparable across the page.
     pub value: f32,
     pub parts: ScoreParts,
 }
@@ -37,6 +41,16 @@ pub(super) struct Scored<'a> {
 pub(super) struct Entry<'a> {
     pub product: &'a Product,
     pub relevance: Option<f32>,
+    pub via: Via,
+}
+
+/// What a product is worth to the segment, wherever it stands.
+#[derive(Debug, Clone, Copy)]
+struct Worth {
+    purchases: f32,
+    first_purchases: f32,
+    business: f32,
+    total: f32,
 }
 
 /// Scores for one segment.
@@ -47,6 +61,7 @@ pub(super) struct Scorer<'a> {
     pub as_of: NaiveDate,
     goal: &'a Goal,
     staples: HashSet<&'a str>,
+    mean_margin: f32,
 }
 
 impl<'a> Scorer<'a> {
@@ -54,23 +69,40 @@ impl<'a> Scorer<'a> {
         shop: Shop<'a>,
         settings: &'a Settings,
         context: &'a SegmentContext,
-        as_of: NaiveDate,
+        (as_of, mean_margin): (NaiveDate, f32),
     ) -> Self {
         let staples = context.staples.iter().map(String::as_str).collect();
         let goal = shop.merchandising.goal(&context.segment_id, as_of);
-        Self { shop, settings, context, as_of, goal, staples }
+        Self { shop, settings, context, as_of, goal, staples, mean_margin }
     }
 
     pub(super) fn season(&self, product: &Product) -> SeasonFit {
         season::fit(product, self.as_of, self.settings.season_lead_days)
     }
 
-    /// What featuring the product is worth under the objective: the ranker's score, tilted, >= 0.
-    fn worth(&self, product: &Product) -> f32 {
-        let score = self.shop.ranker.score(&self.context.segment_id, product);
+    /// Expected purchases a visit, >= 0.
+    pub(super) fn purchases(&self, product: &Product) -> f32 {
+        sound(self.shop.ranker.purchases(&self.context.segment_id, product))
+    }
+
+    fn worth(&self, product: &Product) -> Worth {
+        let purchases = self.purchases(product);
+        let first_purchases = sound(self.shop.ranker.first_purchases(&self.context.segment_id, product));
         let season = self.season(product);
         let late = if season == SeasonFit::Out { self.settings.out_of_season } else { 1.0 };
-        unit(score) * late * self.tilt(product, season)
+        let business = late * self.tilt(product, season) * self.margin(product);
+        let total = (purchases + self.settings.discovery * first_purchases) * business;
+        Worth { purchases, first_purchases, business, total }
+    }
+
+    /// The margin over the shop's mean, to the power of its weight.
+    fn margin(&self, product: &Product) -> f32 {
+        match product.margin {
+            Some(margin) if self.settings.margin_weight > 0.0 && self.mean_margin > 0.0 => {
+                (margin / self.mean_margin).max(FLOOR).powf(self.settings.margin_weight)
+            }
+            _ => 1.0,
+        }
     }
 
     /// The mean of what the goal's objectives ask for, by their weights.
@@ -94,31 +126,37 @@ impl<'a> Scorer<'a> {
 
     /// Scores one placement's entries, best first, ties by id.
     pub(super) fn rank(&self, rules: &ActiveRules<'a>, entries: &[Entry<'a>]) -> Vec<Scored<'a>> {
-        let worths: Vec<f32> = entries.iter().map(|entry| self.worth(entry.product)).collect();
-        let most = worths.iter().copied().fold(0.0, f32::max);
-        let score = |(entry, worth): (&Entry<'a>, &f32)| {
-            let relative = if most > 0.0 { worth / most } else { 0.0 };
-            self.score(*entry, *worth, relative, rules.factor(entry.product))
+        let worths: Vec<Worth> = entries.iter().map(|entry| self.worth(entry.product)).collect();
+        let most = worths.iter().map(|worth| worth.total).fold(0.0, f32::max);
+        let score = |(entry, worth): (&Entry<'a>, &Worth)| {
+            self.score(*entry, *worth, most, rules.factor(entry.product))
         };
         let mut scored: Vec<Scored<'a>> = entries.iter().zip(&worths).map(score).collect();
         sort(&mut scored);
         scored
     }
 
-    fn score(&self, entry: Entry<'a>, worth: f32, relative: f32, rule_factor: f32) -> Scored<'a> {
-        let relevance = entry.relevance.map(unit);
-        let weighted = |part: f32, weight: f32| part.max(FLOOR).powf(weight);
-        let base = relevance.map_or(1.0, |part| weighted(part, self.settings.relevance_weight)) * rule_factor;
+    fn score(&self, entry: Entry<'a>, worth: Worth, most: f32, rule_factor: f32) -> Scored<'a> {
+        let Worth { purchases, first_purchases, business, total } = worth;
+        let relevance = entry.relevance.map(|relevance| sound(relevance).min(1.0));
+        let relative = if most > 0.0 { total / most } else { 0.0 };
+        let weighted = |part: f32, weight: f32| part.powf(weight);
+        let floored = |part: f32| part.max(FLOOR);
+        let base = relevance.map_or(1.0, |part| weighted(floored(part), self.settings.relevance_weight))
+            * rule_factor;
         Scored {
             product: entry.product,
-            worth,
-            score: base * weighted(relative, self.settings.ranker_weight),
-            value: base * weighted(worth, self.settings.ranker_weight),
+            score: base * weighted(floored(relative), self.settings.ranker_weight),
+            value: base * weighted(total.max(LEAST_WORTH), self.settings.ranker_weight),
             parts: ScoreParts {
                 ranker: relative,
                 relevance: relevance.unwrap_or(0.0),
                 rule_factor,
                 pinned: false,
+                via: entry.via,
+                purchases,
+                first_purchases,
+                business,
             },
         }
     }
@@ -131,10 +169,19 @@ impl<'a> Scorer<'a> {
         others: &[Scored<'a>],
     ) -> Scored<'a> {
         let worth = self.worth(product);
-        let most = others.iter().map(|other| other.worth).fold(worth, f32::max);
-        let relative = if most > 0.0 { worth / most } else { 0.0 };
-        self.score(Entry { product, relevance: Some(0.0) }, worth, relative, rules.factor(product))
+        let total = |parts: &ScoreParts| {
+            (parts.purchases + self.settings.discovery * parts.first_purchases) * parts.business
+        };
+        let most = others.iter().map(|other| total(&other.parts)).fold(worth.total, f32::max);
+        let entry = Entry { product, relevance: Some(0.0), via: Via::Rule };
+        self.score(entry, worth, most, rules.factor(product))
     }
+}
+
+/// The shop's mean margin, 0 where no product has one.
+pub(super) fn mean_margin<'p>(products: impl Iterator<Item = &'p Product>) -> f32 {
+    let margins: Vec<f32> = products.filter_map(|product| product.margin).collect();
+    if margins.is_empty() { 0.0 } else { margins.iter().sum::<f32>() / margins.len() as f32 }
 }
 
 /// Best first, ties by id.
@@ -144,6 +191,12 @@ pub(super) fn sort(scored: &mut [Scored<'_>]) {
     });
 }
 
+/// What a shopper sees of a placement, from the left: what it is about before its companions, each best first.
+pub(super) fn arrange(products: &mut [Scored<'_>]) {
+    sort(products);
+    products.sort_by_key(|scored| scored.parts.via == Via::Companion);
+}
+
 /// A placement's value: its products' values, each discounted by its place as in Järvelin & Kekäläinen,
 /// "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20(4), 2002.
 pub(super) fn placement_value(products: &[Scored<'_>]) -> f32 {
@@ -151,6 +204,7 @@ pub(super) fn placement_value(products: &[Scored<'_>]) -> f32 {
     discounted.sum()
 }
 
-fn unit(score: f32) -> f32 {
-    if score.is_finite() { score.clamp(0.0, 1.0) } else { 0.0 }
+/// Where a ranker answers with something that is no amount, the product counts for nothing.
+fn sound(amount: f32) -> f32 {
+    if amount.is_finite() { amount.max(0.0) } else { 0.0 }
 }

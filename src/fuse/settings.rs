@@ -10,8 +10,13 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Exponent of a product's relevance to its placement, 0..=4; 0 ignores it.
     pub relevance_weight: f32,
-    /// Exponent of the pointwise ranker's score, 0..=4; 0 ignores it.
+    /// Exponent of what the ranker expects, 0..=4; 0 ignores it.
     pub ranker_weight: f32,
+    /// How much an expected first purchase counts beside an expected purchase, 0..=10: 0 features what households buy
+    /// anyway, more what they have not had in a while.
+    pub discovery: f32,
+    /// Exponent of a product's margin over the shop's mean, 0..=4; 0 ignores it, and so is a product without one.
+    pub margin_weight: f32,
     /// How far the objective tilts the ranker: favoured products count `1 + objective_tilt` times, 0..=4.
     pub objective_tilt: f32,
     /// Factor on the ranker's score of a product whose season is over or far off, in (0, 1].
@@ -22,6 +27,21 @@ pub struct Settings {
     pub model_order_weight: f32,
     /// Products of one type in a placement, >= 1.
     pub max_per_type: usize,
+    /// Each further product of a type on the page counts this much of the one before, in (0, 1]: the page's diversity.
+    pub repeat_discount: f32,
+    /// Relevance of a product that is only of the type of one that a keyword found, as a share of that one's, 0..=1; 0 keeps
+    /// such products off the cascade's placements.
+    pub alternatives: f32,
+    /// Products of a cascade placement that no keyword found, but that are bought together with what was found, at most;
+    /// never more than half of the placement.
+    pub max_companions: usize,
+    /// How much oftener than the average purchase a companion must be bought with what was found, 1..=100.
+    pub companion_affinity: f32,
+    /// Share of a page's placements that are the cascade's, where it has as many good ones, 0..=1.
+    pub cascade_share: f32,
+    /// Titles of the placements that hold the ranker's best products of any aisle, the first one's first. As many stand on
+    /// a page as the cascade leaves room for; what they leave is filled with aisles.
+    pub favorites: Vec<String>,
     /// A page left with fewer placements of the cascade becomes the ranker's page, 0..=12.
     pub min_cascade_placements: usize,
     /// The ranker alone never features products with one of these tags. A campaign or quota that names an
@@ -36,13 +56,23 @@ impl Default for Settings {
     fn default() -> Self {
         let texts = |all: &[&str]| all.iter().map(ToString::to_string).collect();
         Self {
-            relevance_weight: 0.6,
-            ranker_weight: 0.4,
+            relevance_weight: 0.15,
+            ranker_weight: 1.0,
+            discovery: 0.5,
+            margin_weight: 0.0,
             objective_tilt: 0.5,
             out_of_season: 0.25,
             season_lead_days: 35,
             model_order_weight: 0.1,
-            max_per_type: 2,
+            max_per_type: 3,
+            repeat_discount: 0.98,
+            alternatives: 0.9,
+            max_companions: 4,
+            companion_affinity: 1.1,
+            cascade_share: 0.5,
+            favorites: ["Everyday favorites", "More of what you love", "Popular picks for you"]
+                .map(ToOwned::to_owned)
+                .to_vec(),
             min_cascade_placements: 2,
             never_featured_tags: texts(&["tobacco", "pharmacy", "clinical", "intimate"]),
             never_featured_aisles: texts(&[
@@ -77,7 +107,13 @@ impl Settings {
         within("out_of_season", self.out_of_season, f32::MIN_POSITIVE, 1.0)?;
         within("season_lead_days", self.season_lead_days, 0, 120)?;
         within("model_order_weight", self.model_order_weight, 0.0, 1.0)?;
+        within("discovery", self.discovery, 0.0, 10.0)?;
+        within("margin_weight", self.margin_weight, 0.0, 4.0)?;
         within("max_per_type", self.max_per_type, 1, usize::MAX)?;
+        within("repeat_discount", self.repeat_discount, f32::MIN_POSITIVE, 1.0)?;
+        within("alternatives", self.alternatives, 0.0, 1.0)?;
+        within("companion_affinity", self.companion_affinity, 1.0, 100.0)?;
+        within("cascade_share", self.cascade_share, 0.0, 1.0)?;
         within("min_cascade_placements", self.min_cascade_placements, 0, 12)
     }
 }

@@ -1,9 +1,9 @@
-//! Placements that the ranker makes: of an aisle, of a product type, of a rule's targets.
+//! Placements that the ranker makes: of the whole shop, of an aisle, of a product type, of a rule's targets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::merchandising::Target;
-use crate::domain::stage::Source;
+use crate::domain::stage::{Source, Via};
 use crate::domain::{Catalog, Product};
 
 use super::desk::Desk;
@@ -26,9 +26,45 @@ impl<'a> Shelf<'a> {
     fn products(&self) -> impl Iterator<Item = &'a Product> {
         self.0.values().flatten().copied()
     }
+
+    /// Of an aisle's type, in order of id.
+    pub(super) fn of_type(&self, aisle: &str, kind: &str) -> impl Iterator<Item = &'a Product> {
+        let aisle = self.0.get(aisle).into_iter().flatten().copied();
+        aisle.filter(move |product| product.product_type == kind)
+    }
 }
 
+/// How many pages full of the shop's best products are looked at.
+const BEST_PAGES: usize = 8;
+
 impl<'a> Desk<'a> {
+    /// The products that the ranker may feature and values most, best first.
+    pub(super) fn best(&self) -> &[Scored<'a>] {
+        self.best.get_or_init(|| {
+            let products =
+                self.shelf.products().filter(|product| self.featured(product) && self.may_place(product));
+            let entries: Vec<Entry<'a>> = products.map(ranked).collect();
+            let mut best = self.scorer.rank(&self.rules, &entries);
+            best.truncate(BEST_PAGES * self.shape.placements * self.shape.products_per_placement);
+            best
+        })
+    }
+
+    /// Placements of the shop's best, of whatever aisles, each to be filled with what is left.
+    pub(super) fn favorite_drafts(&self) -> Vec<Draft<'a>> {
+        let titles = self.scorer.settings.favorites.iter().filter(|title| self.accepts(title));
+        let draft = |title: &String| Draft {
+            title: title.clone(),
+            source: Source::Ranker,
+            keywords: Vec::new(),
+            bench: self.best().to_vec(),
+            purpose: None,
+            prior: 1.0,
+            max_per_type: self.scorer.settings.max_per_type,
+        };
+        titles.map(draft).collect()
+    }
+
     /// A placement for every aisle that the ranker may feature, most valuable first.
     pub(super) fn aisle_drafts(&self) -> Vec<Draft<'a>> {
         let drafts = self.shelf.0.iter().filter(|(aisle, _)| self.accepts(aisle)).map(|(aisle, products)| {
@@ -103,7 +139,7 @@ impl<'a> Desk<'a> {
         products: impl Iterator<Item = &'a Product>,
         purpose: Option<Purpose<'a>>,
     ) -> Draft<'a> {
-        let entries: Vec<Entry<'a>> = products.map(|product| Entry { product, relevance: None }).collect();
+        let entries: Vec<Entry<'a>> = products.map(ranked).collect();
         Draft {
             title: title.to_owned(),
             source: Source::Ranker,
@@ -120,7 +156,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Whether the ranker may feature the product of its own accord.
-    fn featured(&self, product: &Product) -> bool {
+    pub(super) fn featured(&self, product: &Product) -> bool {
         let settings = self.scorer.settings;
         !settings.never_featured_aisles.contains(&product.aisle)
             && settings.never_featured_tags.is_disjoint(&product.tags)
@@ -157,4 +193,8 @@ impl<'a> Desk<'a> {
         });
         valued.into_iter().map(|(_, draft)| draft).collect()
     }
+}
+
+fn ranked(product: &Product) -> Entry<'_> {
+    Entry { product, relevance: None, via: Via::Ranker }
 }

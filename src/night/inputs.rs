@@ -3,13 +3,12 @@
 use chrono::NaiveDate;
 
 use crate::domain::merchandising::Merchandising;
-use crate::domain::ranker::Ranker;
-use crate::domain::{Catalog, Digest, Keyword, Product, SegmentContext, SegmentId};
+use crate::domain::{Catalog, Digest, Keyword, SegmentContext, SegmentId};
 use crate::fuse::{self, Ground};
 use crate::ingest::{self, IngestError, Location, contract};
 use crate::rank::{
-    self, History, HistoryBuilder, LearnedRanker, Line, PurchaseRates, PurchaseRatesBuilder, RankError,
-    RankerModel, TextVectors, TypeVectors,
+    self, Forecast, History, HistoryBuilder, Line, PurchaseRatesBuilder, RankError, RankerModel, TextVectors,
+    TypeVectors,
 };
 
 use super::NightError;
@@ -22,11 +21,10 @@ pub struct Inputs {
     pub catalog: Catalog,
     pub keywords: Vec<Keyword>,
     pub merchandising: Merchandising,
-    pub rates: PurchaseRates,
-    /// The same interactions, dated.
+    /// What the interactions say of tonight's visits.
+    pub forecast: Forecast,
+    /// The interactions.
     pub history: History,
-    /// Orders products instead of the rates, once [`Inputs::learn`] made it.
-    pub learned: Option<LearnedRanker>,
     /// Of all tables, byte for byte.
     pub digest: Digest,
 }
@@ -113,11 +111,12 @@ impl Inputs {
                 product: row.product_id,
             });
         })?;
-        let (rates, history) = (rates.finish(), history.finish());
+        let history = history.finish();
+        let forecast = Forecast::new(&catalog, &history, rates.finish());
         let files = [&segments_file, &products_file, &keywords_file, &interactions_file, &rules_file];
         let digests: Vec<Digest> = files.iter().map(|file| file.digest()).collect();
         let digest = Digest::of_parts(digests.iter().map(|digest| &digest.as_bytes()[..]));
-        Ok(Self { as_of, segments, catalog, keywords, merchandising, rates, history, learned: None, digest })
+        Ok(Self { as_of, segments, catalog, keywords, merchandising, forecast, history, digest })
     }
 
     /// What a ranker's features are computed from.
@@ -125,36 +124,15 @@ impl Inputs {
         rank::Shop { catalog: &self.catalog, history: &self.history, vectors }
     }
 
-    /// Scores everything with a trained ranker; it orders products from now on. `half_rate` is the probability that scores
-    /// 0.5.
-    pub fn learn(
-        &mut self,
-        model: &RankerModel,
-        encoder: &dyn TextVectors,
-        half_rate: f64,
-    ) -> Result<(), RankError> {
+    /// Scores everything with a trained ranker; it orders products from now on.
+    pub fn learn(&mut self, model: &RankerModel, encoder: &dyn TextVectors) -> Result<(), RankError> {
         let vectors = match model.description.text {
             true => TypeVectors::of(&self.catalog, encoder)?,
             false => TypeVectors::none(),
         };
-        self.learned = Some(model.score(self.shop(&vectors), half_rate)?);
+        let learned = model.score(self.shop(&vectors))?;
+        self.forecast.learn(learned);
         Ok(())
-    }
-
-    /// That a visit of the segment buys the product, 0..1, by the learned ranker or the purchase rates.
-    pub fn probability(&self, segment: &SegmentId, product: &Product) -> f64 {
-        match &self.learned {
-            Some(learned) => learned.probability(segment, product).into(),
-            None => self.rates.rate(segment, product),
-        }
-    }
-
-    /// The learned ranker, or the purchase rates.
-    pub fn ranker(&self) -> &dyn Ranker {
-        match &self.learned {
-            Some(learned) => learned,
-            None => &self.rates,
-        }
     }
 
     /// Refuses rules that cannot all hold on tonight's pages; conflicts of other days and warnings are logged.

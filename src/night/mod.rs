@@ -280,7 +280,7 @@ impl Night<'_> {
         let shop = Shop {
             catalog: &self.inputs.catalog,
             merchandising: &self.inputs.merchandising,
-            ranker: self.inputs.ranker(),
+            ranker: &self.inputs.forecast,
         };
         Fuser::new(shop, self.settings.fuse, self.plan.as_of)
     }

@@ -127,8 +127,7 @@ impl RankerModel {
     }
 
     /// Scores all segments × products of the shop as of its history's day, a batch a segment, on all threads.
-    /// `half_rate` is the probability that scores 0.5.
-    pub fn score(&self, shop: Shop<'_>, half_rate: f64) -> Result<LearnedRanker, RankError> {
+    pub fn score(&self, shop: Shop<'_>) -> Result<LearnedRanker, RankError> {
         let (trained, scored) = (self.description.as_of, shop.history.as_of);
         if trained > scored {
             return Err(RankError::FromTheFuture { trained, scored });
@@ -147,7 +146,7 @@ impl RankerModel {
         let places =
             shop.catalog.iter().zip(0..).map(|(product, at)| (product.product_id.clone(), at)).collect();
         let segments = shop.history.segments.iter().cloned().zip(probabilities).collect();
-        Ok(LearnedRanker { places, segments, population, half_rate })
+        Ok(LearnedRanker { places, segments, population })
     }
 
     /// Segment → product → probability.

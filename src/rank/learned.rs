@@ -15,23 +15,13 @@ pub struct LearnedRanker {
     /// In the catalogue's order.
     pub(super) segments: BTreeMap<String, Vec<f32>>,
     pub(super) population: Vec<f32>,
-    /// The probability that scores 0.5.
-    pub(super) half_rate: f64,
-}
-
-impl LearnedRanker {
-    /// Calibrated, 0..=1.
-    pub fn probability(&self, segment: &SegmentId, product: &Product) -> f32 {
-        let Some(place) = self.places.get(&product.product_id) else { return 0.0 };
-        self.segments.get(segment.as_str()).unwrap_or(&self.population)[*place as usize]
-    }
 }
 
 impl Ranker for LearnedRanker {
-    /// Rescaled as the purchase rates are, so that settings of the fusion mean the same for both.
-    fn score(&self, segment: &SegmentId, product: &Product) -> f32 {
-        let probability = f64::from(self.probability(segment, product));
-        (probability / (probability + self.half_rate)) as f32
+    /// The calibrated probability.
+    fn purchases(&self, segment: &SegmentId, product: &Product) -> f32 {
+        let Some(place) = self.places.get(&product.product_id) else { return 0.0 };
+        self.segments.get(segment.as_str()).unwrap_or(&self.population)[*place as usize]
     }
 }
 

@@ -17,12 +17,10 @@
 //! segment      r(aisle)   = (n + m · π(aisle))                       / (v + m)
 //!              r(type)    = (n + m · π(type) · r(aisle)/π(aisle))    / (v + m)
 //!              r(product) = (n + m · π(product) · r(type)/π(type))   / (v + m)
-//! score                   = r(product) / (r(product) + h)
 //! ```
 //!
 //! So a product that the segment has never bought stands by its population rate times the segment's taste for
-//! its type and aisle. The last line only rescales: it is monotone, 0 for never, 0.5 at the rate *h*
-//! ([`Settings::half_rate`]), and approaches 1.
+//! its type and aisle.
 //!
 //! A segment without a visit has `r = π` throughout: the population's score.
 
@@ -33,6 +31,7 @@
 //! same door. The trees are kept as a LightGBM text model, so LightGBM reads ours and we read LightGBM's.
 
 mod artifact;
+mod baskets;
 mod bins;
 mod builder;
 mod calibration;
@@ -41,6 +40,7 @@ mod counts;
 mod error;
 mod examples;
 mod features;
+mod forecast;
 mod history;
 mod interner;
 mod learned;
@@ -50,6 +50,7 @@ mod settings;
 mod shelves;
 mod training;
 mod trees;
+mod trials;
 mod vectors;
 
 pub use artifact::{Description, RankerModel, Validation};
@@ -57,6 +58,7 @@ pub use builder::{Purchase, PurchaseRatesBuilder};
 pub use calibration::Calibration;
 pub use error::RankError;
 pub use features::Shop;
+pub use forecast::Forecast;
 pub use history::{History, HistoryBuilder, Line};
 pub use learned::LearnedRanker;
 pub use rates::PurchaseRates;
@@ -64,4 +66,5 @@ pub use schema::{FEATURES, Feature, schema, schema_digest};
 pub use settings::{Recipe, Settings};
 pub use training::{adopt, train};
 pub use trees::Trees;
+pub use trials::FIRST_AFTER_DAYS;
 pub use vectors::{BoxError, TextVectors, TypeVectors};

@@ -144,8 +144,7 @@ impl PopulationRates {
 }
 
 impl Ranker for PurchaseRates {
-    fn score(&self, segment: &SegmentId, product: &Product) -> f32 {
-        let rate = self.rate(segment, product);
-        (rate / (rate + self.settings.half_rate)) as f32
+    fn purchases(&self, segment: &SegmentId, product: &Product) -> f32 {
+        self.rate(segment, product) as f32
     }
 }

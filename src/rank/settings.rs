@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Which ranker orders products, and how purchase rates are smoothed and scaled.
+/// Which ranker orders products, and how purchase rates are smoothed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -16,8 +16,6 @@ pub struct Settings {
     /// Weight of the prior in the population's rates, *k*: visits, > 0. Keeps products that nobody bought
     /// above 0.
     pub population_prior_visits: f64,
-    /// The purchase rate that scores 0.5, *h*: purchases a visit, in (0, 1].
-    pub half_rate: f64,
     /// Folder of a ranker that `endcap train ranker` wrote; empty: the purchase rates.
     pub model: PathBuf,
     /// How a ranker is trained.
@@ -29,7 +27,6 @@ impl Default for Settings {
         Self {
             prior_visits: 2000.0,
             population_prior_visits: 20.0,
-            half_rate: 0.005,
             model: PathBuf::new(),
             train: Recipe::default(),
         }
@@ -46,15 +43,12 @@ impl Settings {
                 return Err(format!("{key} is {value}; it must be a finite number above 0"));
             }
         }
-        if !(self.half_rate > 0.0 && self.half_rate <= 1.0) {
-            return Err(format!("half_rate is {}; it must be above 0 and at most 1", self.half_rate));
-        }
         self.train.validate()
     }
 
     /// The settings that can change a page's bytes by themselves; a trained ranker is told apart by its digest.
     pub fn shaping(&self) -> impl Serialize {
-        (self.prior_visits, self.population_prior_visits, self.half_rate)
+        (self.prior_visits, self.population_prior_visits)
     }
 }
 

@@ -39,7 +39,7 @@ fn catalog() -> Catalog {
 }
 
 fn settings() -> Settings {
-    Settings { prior_visits: 2.0, population_prior_visits: 4.0, half_rate: 0.1, ..Settings::default() }
+    Settings { prior_visits: 2.0, population_prior_visits: 4.0, ..Settings::default() }
 }
 
 fn rates(catalog: &Catalog, settings: Settings, rows: &[Row]) -> PurchaseRates {
@@ -98,8 +98,7 @@ fn the_segment_rates_are_those_of_the_formula() {
     close(rate("fuji"), (1.0 + 2.0 * 0.226_562_5 * 0.764_062_5 / 0.406_25) / 4.0);
     close(rate("conference"), 0.086_328_125);
     let gala = rates.rate(&segment("a"), find(&catalog, "gala"));
-    let score = rates.score(&segment("a"), find(&catalog, "gala"));
-    assert!((f64::from(score) - gala / (gala + 0.1)).abs() < 1e-6);
+    assert_eq!(rates.purchases(&segment("a"), find(&catalog, "gala")), gala as f32);
 }
 
 #[test]
@@ -110,7 +109,7 @@ fn a_segment_without_history_scores_as_the_population_does() {
     assert_eq!((rates.visits(&segment("a")), rates.population_visits()), (Some(2), 4));
     for product in catalog.iter() {
         let population = rates.rate(&segment("unseen"), product);
-        assert_eq!(rates.score(&segment("unseen"), product), (population / (population + 0.1)) as f32);
+        assert_eq!(rates.purchases(&segment("unseen"), product), population as f32);
     }
 }
 
@@ -144,7 +143,7 @@ fn a_product_outside_the_catalogue_counts_as_a_visit_and_scores_nothing() {
     let catalog = catalog();
     let rates = rates(&catalog, settings(), &[("a", "h1", "v1", "discontinued"), ("a", "h1", "v2", "milk")]);
     assert_eq!(rates.visits(&segment("a")), Some(2));
-    assert_eq!(rates.score(&segment("a"), &product("discontinued", "Fruit", "Apples")), 0.0);
+    assert_eq!(rates.purchases(&segment("a"), &product("discontinued", "Fruit", "Apples")), 0.0);
 }
 
 #[test]
@@ -153,7 +152,6 @@ fn settings_name_the_key_that_is_wrong() {
     for (settings, key) in [
         (Settings { prior_visits: 0.0, ..Settings::default() }, "prior_visits"),
         (Settings { population_prior_visits: f64::NAN, ..Settings::default() }, "population_prior_visits"),
-        (Settings { half_rate: 1.5, ..Settings::default() }, "half_rate"),
         (
             Settings { train: Recipe { leaves: 1, ..Recipe::default() }, ..Settings::default() },
             "train.leaves",
@@ -181,7 +179,7 @@ proptest! {
         let rates = rates(&catalog, settings(), &rows);
         for name in ["a", "b", "c", "unseen"] {
             for product in catalog.iter() {
-                let score = rates.score(&segment(name), product);
+                let score = rates.purchases(&segment(name), product);
                 prop_assert!(score > 0.0 && score < 1.0, "{name} {}: {score}", product.product_id);
             }
         }
@@ -205,7 +203,7 @@ proptest! {
         reversed.reverse();
         let (forth, back) = (rates(&catalog, settings(), &rows), rates(&catalog, settings(), &reversed));
         for product in catalog.iter() {
-            prop_assert_eq!(forth.score(&segment("a"), product), back.score(&segment("a"), product));
+            prop_assert_eq!(forth.purchases(&segment("a"), product), back.purchases(&segment("a"), product));
         }
     }
 

@@ -311,6 +311,7 @@ fn judged(name: &str, placements: &[(&str, &[(&str, f32)])]) -> JudgedPage {
     JudgedPage {
         segment_id: segment(name),
         placements: placements.iter().map(placement).collect(),
+        spare: Vec::new(),
         refilled: 0,
         verdicts: Vec::new(),
     }

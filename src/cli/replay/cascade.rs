@@ -62,7 +62,7 @@ impl Kept {
     fn path(&self, segment: &SegmentId) -> PathBuf {
         let mut key = DigestBuilder::default();
         // Merchandising's rules are dropped from the contexts of a replay; the inputs' digest has them.
-        key.part(b"judged without rules").part(env!("CARGO_PKG_VERSION").as_bytes());
+        key.part(b"judged without rules, with spare placements").part(env!("CARGO_PKG_VERSION").as_bytes());
         key.part(self.inputs.as_bytes()).part(self.recipe.config.as_bytes());
         for (name, digest) in &self.recipe.models {
             key.part(name.as_bytes()).part(digest.as_bytes());

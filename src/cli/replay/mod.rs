@@ -13,6 +13,7 @@ use chrono::{Days, NaiveDate};
 
 use crate::distill::dataset::{THEMES_FILE, read_themes};
 use crate::domain::manifest::to_bytes;
+use crate::domain::ranker::Ranker;
 use crate::domain::{Product, SegmentContext, SegmentId};
 use crate::fuse;
 use crate::night::{Inputs, Progress, write_whole};
@@ -192,7 +193,8 @@ impl Replay<'_> {
         let eligibility = self.eligibility();
         let ground = shop.ground(&eligibility)?;
         let segments = shop.segments();
-        let expected = |segment: &SegmentId, product: &Product| shop.inputs.probability(segment, product);
+        let expected =
+            |segment: &SegmentId, product: &Product| shop.inputs.forecast.purchases(segment, product).into();
         self.reporter.begin(&format!("pages {}", self.origin.as_of), "arms", arms.len() as u64);
         let mut pages = BTreeMap::new();
         for arm in arms {
@@ -231,7 +233,7 @@ impl Replay<'_> {
             let fusion = Fusion {
                 ground,
                 merchandising: &inputs.merchandising,
-                ranker: inputs.ranker(),
+                ranker: &inputs.forecast,
                 accepts_title: &accepts_title,
                 as_of: inputs.as_of,
             };

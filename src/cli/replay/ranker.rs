@@ -41,5 +41,5 @@ pub fn learn(context: &Context, origin: &Origin, inputs: &mut Inputs) -> anyhow:
         write_whole(&stamp_file, &to_bytes(&stamp).context("the stamp is no JSON")?)?;
         model
     };
-    Ok(inputs.learn(&model, &memory, settings.half_rate)?)
+    Ok(inputs.learn(&model, &memory)?)
 }

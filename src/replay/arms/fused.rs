@@ -85,14 +85,18 @@ fn fuse_one(
 
 /// The page with eligible products alone, so that all arms choose from the same shop.
 fn eligible(ground: &Ground<'_>, page: &JudgedPage) -> JudgedPage {
-    let placements = page.placements.iter().map(|placement| StockedPlacement {
-        chosen: placement.chosen.clone(),
-        products: ground.admitted(&placement.products),
-    });
-    let enough = |placement: &StockedPlacement| placement.products.len() >= ground.shape.min_products;
+    let eligible = |placements: &[StockedPlacement]| {
+        let placements = placements.iter().map(|placement| StockedPlacement {
+            chosen: placement.chosen.clone(),
+            products: ground.admitted(&placement.products),
+        });
+        let enough = |placement: &StockedPlacement| placement.products.len() >= ground.shape.min_products;
+        placements.filter(enough).collect()
+    };
     JudgedPage {
         segment_id: page.segment_id.clone(),
-        placements: placements.filter(enough).collect(),
+        placements: eligible(&page.placements),
+        spare: eligible(&page.spare),
         refilled: page.refilled,
         verdicts: Vec::new(),
     }

@@ -61,8 +61,23 @@ pub fn product(name: &str, aisle: &str, kind: &str) -> Product {
 pub struct Scores(pub BTreeMap<ProductId, f32>);
 
 impl Ranker for Scores {
-    fn score(&self, _: &SegmentId, product: &Product) -> f32 {
+    fn purchases(&self, _: &SegmentId, product: &Product) -> f32 {
         self.0.get(&product.product_id).copied().unwrap_or(0.5)
+    }
+}
+
+/// Nothing but what was retrieved, and aisles: what else fusion offers has tests of its own.
+pub fn plain() -> Settings {
+    Settings {
+        relevance_weight: 0.6,
+        ranker_weight: 0.4,
+        max_per_type: 2,
+        repeat_discount: 1.0,
+        alternatives: 0.0,
+        max_companions: 0,
+        cascade_share: 1.0,
+        favorites: Vec::new(),
+        ..Settings::default()
     }
 }
 
@@ -98,7 +113,7 @@ impl World {
                 page: PageShape { placements: 4, products_per_placement: 4, min_products: 2 },
                 ..Merchandising::default()
             },
-            settings: Settings::default(),
+            settings: plain(),
             context: context("seg-1"),
         }
     }
@@ -208,7 +223,13 @@ pub fn placement(title: &str, products: &[&str]) -> StockedPlacement {
 }
 
 pub fn page(placements: Vec<StockedPlacement>) -> JudgedPage {
-    JudgedPage { segment_id: segment("seg-1"), placements, refilled: 0, verdicts: Vec::new() }
+    JudgedPage {
+        segment_id: segment("seg-1"),
+        placements,
+        spare: Vec::new(),
+        refilled: 0,
+        verdicts: Vec::new(),
+    }
 }
 
 /// Four placements of five products: fruit, bakery, cheese, snacks.

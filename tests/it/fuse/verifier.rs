@@ -8,7 +8,7 @@ use super::shop::*;
 
 /// A page by hand: title and products of each placement.
 fn by_hand(placements: &[(&str, &[&str])]) -> FusedPage {
-    let parts = ScoreParts { ranker: 0.0, relevance: 0.0, rule_factor: 1.0, pinned: false };
+    let parts = ScoreParts { rule_factor: 1.0, ..ScoreParts::default() };
     let placements = placements.iter().map(|(title, products)| FusedPlacement {
         title: (*title).to_owned(),
         source: Source::Cascade,

@@ -188,16 +188,14 @@ fn it_learns_what_each_segment_buys() {
     assert!(held_out.learned > held_out.popularity * 1.2, "{held_out:?}");
     assert!(held_out.learned >= held_out.light_rates * 0.99, "{held_out:?}");
     assert!(held_out.learned_log_loss < held_out.rates_log_loss, "{held_out:?}");
-    let ranker = model.score(owned.shop(), 0.005).expect("score");
+    let ranker = model.score(owned.shop()).expect("score");
     for number in 0..SEGMENTS {
         let own = owned.find(&format!("p{:02}", number * 8));
         let others = owned.find(&format!("p{:02}", (number + 1) % SEGMENTS * 8));
         let segment = segment(&format!("s{number}"));
-        assert!(ranker.probability(&segment, own) > 2.0 * ranker.probability(&segment, others));
+        assert!(ranker.purchases(&segment, own) > 2.0 * ranker.purchases(&segment, others));
         for product in owned.catalog.iter() {
-            let (probability, score) =
-                (ranker.probability(&segment, product), ranker.score(&segment, product));
-            assert!((0.0..=1.0).contains(&probability) && (0.0..=1.0).contains(&score));
+            assert!((0.0..=1.0).contains(&ranker.purchases(&segment, product)));
         }
     }
     let importance: f64 = model.description.importance.iter().sum();
@@ -217,9 +215,9 @@ fn nothing_from_as_of_on_is_read() {
     let (known, planted) = (Owned::new(&past), Owned::new(&leaking));
     let model = train(planted.shop(), &recipe()).expect("train");
     assert_eq!(saved(&model), saved(&train(known.shop(), &recipe()).expect("train")));
-    let ranker = model.score(planted.shop(), 0.005).expect("score");
+    let ranker = model.score(planted.shop()).expect("score");
     for name in ["s0", "s1", "nobody"] {
-        let score = |id| ranker.score(&segment(name), planted.find(id));
+        let score = |id| ranker.purchases(&segment(name), planted.find(id));
         assert!(score(FUTURE) <= score(NEVER), "{name}");
     }
 }
@@ -234,9 +232,9 @@ fn the_bytes_depend_on_neither_threads_nor_the_order_of_rows() {
         pool.install(|| {
             let owned = Owned::new(rows);
             let model = train(owned.shop(), &recipe()).expect("train");
-            let ranker = model.score(owned.shop(), 0.005).expect("score");
+            let ranker = model.score(owned.shop()).expect("score");
             let scores: Vec<f32> =
-                owned.catalog.iter().map(|product| ranker.probability(&segment("s2"), product)).collect();
+                owned.catalog.iter().map(|product| ranker.purchases(&segment("s2"), product)).collect();
             (saved(&model), scores)
         })
     };
@@ -248,15 +246,15 @@ fn the_bytes_depend_on_neither_threads_nor_the_order_of_rows() {
 #[test]
 fn an_unseen_segment_gets_the_populations_and_an_unseen_product_nothing() {
     let owned = Owned::new(&rows(84));
-    let ranker = train(owned.shop(), &recipe()).expect("train").score(owned.shop(), 0.005).expect("score");
+    let ranker = train(owned.shop(), &recipe()).expect("train").score(owned.shop()).expect("score");
     let product = owned.find("p01");
     let known: Vec<f32> =
-        (0..SEGMENTS).map(|at| ranker.probability(&segment(&format!("s{at}")), product)).collect();
-    let unseen = ranker.probability(&segment("nobody"), product);
+        (0..SEGMENTS).map(|at| ranker.purchases(&segment(&format!("s{at}")), product)).collect();
+    let unseen = ranker.purchases(&segment("nobody"), product);
     let (low, high) = (known.iter().copied().fold(1.0, f32::min), known.iter().copied().fold(0.0, f32::max));
     assert!(low < unseen && unseen < high, "{known:?} {unseen}");
     let strange = super::product("discontinued", "Aisle 1", "Type 1");
-    assert_eq!(ranker.score(&segment("s0"), &strange), 0.0);
+    assert_eq!(ranker.purchases(&segment("s0"), &strange), 0.0);
 }
 
 #[test]
@@ -267,10 +265,10 @@ fn a_saved_ranker_scores_the_same_and_another_schema_is_refused_by_name() {
     model.save(dir.path()).expect("save");
     let again = RankerModel::load(dir.path()).expect("load");
     assert_eq!((again.digest(), saved(&again)), (model.digest(), saved(&model)));
-    let (first, second) = (model.score(owned.shop(), 0.005), again.score(owned.shop(), 0.005));
+    let (first, second) = (model.score(owned.shop()), again.score(owned.shop()));
     let (first, second) = (first.expect("score"), second.expect("score"));
     for product in owned.catalog.iter() {
-        assert_eq!(first.score(&segment("s1"), product), second.score(&segment("s1"), product));
+        assert_eq!(first.purchases(&segment("s1"), product), second.purchases(&segment("s1"), product));
     }
     let path = dir.path().join("ranker.json");
     let mut description: Value = serde_json::from_slice(&std::fs::read(&path).expect("read")).expect("JSON");
@@ -351,10 +349,10 @@ fn a_ranker_of_later_data_or_without_its_vectors_is_not_used() {
     let model = train(owned.shop(), &recipe()).expect("train");
     let none = TypeVectors::none();
     let blind = Shop { vectors: &none, ..owned.shop() };
-    assert!(matches!(model.score(blind, 0.005), Err(RankError::NoVectors)));
+    assert!(matches!(model.score(blind), Err(RankError::NoVectors)));
     let earlier = HistoryBuilder::new(&owned.catalog, day(1)).finish();
     let shop = Shop { history: &earlier, ..owned.shop() };
-    assert!(matches!(model.score(shop, 0.005), Err(RankError::FromTheFuture { .. })));
+    assert!(matches!(model.score(shop), Err(RankError::FromTheFuture { .. })));
     let textless = train(blind, &recipe()).expect("train");
-    assert!(!textless.description.text && textless.score(owned.shop(), 0.005).is_ok());
+    assert!(!textless.description.text && textless.score(owned.shop()).is_ok());
 }

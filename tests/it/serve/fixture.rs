@@ -223,7 +223,13 @@ fn fused(segment: &str) -> FusedPage {
 /// The ranker likes the last product best; the cascade turned the order round.
 fn scored(at: usize, source: Source) -> ScoredProduct {
     let relevance = if source == Source::Ranker { 0.0 } else { 1.0 - 0.1 * at as f32 };
-    let parts = ScoreParts { ranker: 0.2 + 0.1 * at as f32, relevance, rule_factor: 1.0, pinned: at == 0 };
+    let parts = ScoreParts {
+        ranker: 0.2 + 0.1 * at as f32,
+        relevance,
+        rule_factor: 1.0,
+        pinned: at == 0,
+        ..ScoreParts::default()
+    };
     ScoredProduct { product_id: product_id(at), score: 0.9 - 0.1 * at as f32, parts, rules: Vec::new() }
 }
 
