@@ -8,6 +8,11 @@ pub trait Ranker: Send + Sync {
     /// population's; so does an unknown product get 0.
     fn purchases(&self, segment: &SegmentId, product: &Product) -> f32;
 
+    /// The same by the last weeks alone, 0..=1: what is gaining or losing just now.
+    fn recent_purchases(&self, segment: &SegmentId, product: &Product) -> f32 {
+        self.purchases(segment, product)
+    }
+
     /// Expected purchases a visit that are their household's first in a while, >= 0. It is an estimate of its own and may
     /// exceed [`Ranker::purchases`]. 0 where nothing is known.
     fn first_purchases(&self, _segment: &SegmentId, _product: &Product) -> f32 {

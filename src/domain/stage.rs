@@ -159,9 +159,12 @@ pub struct ScoreParts {
     pub pinned: bool,
     #[serde(default)]
     pub via: Via,
-    /// Expected purchases a visit.
+    /// Expected purchases a visit, by the ranker.
     #[serde(default)]
     pub purchases: f32,
+    /// The same by the last weeks alone.
+    #[serde(default)]
+    pub recent_purchases: f32,
     /// Expected purchases a visit that are their household's first in a while.
     #[serde(default)]
     pub first_purchases: f32,

@@ -1,8 +1,9 @@
 //! Scores: what the ranker expects of a product, tilted by the business, mixed with relevance and rule factors.
 //!
 //! ```text
-//! worth = (purchases + discovery · first purchases) · business
-//! score = relevance^a · (worth / the placement's most)^b · rule factors
+//! demand = (1 - momentum) · purchases + momentum · recent purchases
+//! worth  = (demand + discovery · first purchases) · business
+//! score  = relevance^a · (worth / the placement's most)^b · rule factors
 //! ```
 //!
 //! `business` is the objective's tilt, the season and the margin. The score is a weighted geometric mean times the merchandiser's
@@ -48,6 +49,7 @@ pub(super) struct Entry<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Worth {
     purchases: f32,
+    recent_purchases: f32,
     first_purchases: f32,
     business: f32,
     total: f32,
@@ -86,13 +88,17 @@ impl<'a> Scorer<'a> {
     }
 
     fn worth(&self, product: &Product) -> Worth {
+        let (ranker, segment) = (self.shop.ranker, &self.context.segment_id);
         let purchases = self.purchases(product);
-        let first_purchases = sound(self.shop.ranker.first_purchases(&self.context.segment_id, product));
+        let recent_purchases = sound(ranker.recent_purchases(segment, product));
+        let first_purchases = sound(ranker.first_purchases(segment, product));
         let season = self.season(product);
         let late = if season == SeasonFit::Out { self.settings.out_of_season } else { 1.0 };
         let business = late * self.tilt(product, season) * self.margin(product);
-        let total = (purchases + self.settings.discovery * first_purchases) * business;
-        Worth { purchases, first_purchases, business, total }
+        let Settings { momentum, discovery, .. } = self.settings;
+        let demand = (1.0 - momentum) * purchases + momentum * recent_purchases;
+        let total = (demand + discovery * first_purchases) * business;
+        Worth { purchases, recent_purchases, first_purchases, business, total }
     }
 
     /// The margin over the shop's mean, to the power of its weight.
@@ -137,7 +143,7 @@ impl<'a> Scorer<'a> {
     }
 
     fn score(&self, entry: Entry<'a>, worth: Worth, most: f32, rule_factor: f32) -> Scored<'a> {
-        let Worth { purchases, first_purchases, business, total } = worth;
+        let Worth { purchases, recent_purchases, first_purchases, business, total } = worth;
         let relevance = entry.relevance.map(|relevance| sound(relevance).min(1.0));
         let relative = if most > 0.0 { total / most } else { 0.0 };
         let weighted = |part: f32, weight: f32| part.powf(weight);
@@ -155,6 +161,7 @@ impl<'a> Scorer<'a> {
                 pinned: false,
                 via: entry.via,
                 purchases,
+                recent_purchases,
                 first_purchases,
                 business,
             },
@@ -169,10 +176,7 @@ impl<'a> Scorer<'a> {
         others: &[Scored<'a>],
     ) -> Scored<'a> {
         let worth = self.worth(product);
-        let total = |parts: &ScoreParts| {
-            (parts.purchases + self.settings.discovery * parts.first_purchases) * parts.business
-        };
-        let most = others.iter().map(|other| total(&other.parts)).fold(worth.total, f32::max);
+        let most = others.iter().map(|other| self.worth(other.product).total).fold(worth.total, f32::max);
         let entry = Entry { product, relevance: Some(0.0), via: Via::Rule };
         self.score(entry, worth, most, rules.factor(product))
     }

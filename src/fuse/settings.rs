@@ -12,6 +12,8 @@ pub struct Settings {
     pub relevance_weight: f32,
     /// Exponent of what the ranker expects, 0..=4; 0 ignores it.
     pub ranker_weight: f32,
+    /// Weight of what the segment bought in the last weeks beside what the ranker expects, 0..=1: 0 is the ranker alone.
+    pub momentum: f32,
     /// How much an expected first purchase counts beside an expected purchase, 0..=10: 0 features what households buy
     /// anyway, more what they have not had in a while.
     pub discovery: f32,
@@ -58,6 +60,7 @@ impl Default for Settings {
         Self {
             relevance_weight: 0.15,
             ranker_weight: 1.0,
+            momentum: 0.25,
             discovery: 0.5,
             margin_weight: 0.0,
             objective_tilt: 0.5,
@@ -68,7 +71,7 @@ impl Default for Settings {
             repeat_discount: 0.98,
             alternatives: 0.9,
             max_companions: 4,
-            companion_affinity: 1.1,
+            companion_affinity: 1.0,
             cascade_share: 0.5,
             favorites: ["Everyday favorites", "More of what you love", "Popular picks for you"]
                 .map(ToOwned::to_owned)
@@ -107,6 +110,7 @@ impl Settings {
         within("out_of_season", self.out_of_season, f32::MIN_POSITIVE, 1.0)?;
         within("season_lead_days", self.season_lead_days, 0, 120)?;
         within("model_order_weight", self.model_order_weight, 0.0, 1.0)?;
+        within("momentum", self.momentum, 0.0, 1.0)?;
         within("discovery", self.discovery, 0.0, 10.0)?;
         within("margin_weight", self.margin_weight, 0.0, 4.0)?;
         within("max_per_type", self.max_per_type, 1, usize::MAX)?;

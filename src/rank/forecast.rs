@@ -7,15 +7,17 @@ use super::baskets::Baskets;
 use super::history::History;
 use super::learned::LearnedRanker;
 use super::rates::PurchaseRates;
+use super::recent::RecentRates;
 use super::shelves::Shelves;
 use super::trials::Trials;
 
-/// Purchases by the learned ranker or the purchase rates, first purchases and affinities by counting.
+/// Purchases by the learned ranker or the purchase rates; recent and first purchases and affinities by counting.
 #[derive(Debug, Clone)]
 pub struct Forecast {
     shelves: Shelves,
     rates: PurchaseRates,
     learned: Option<LearnedRanker>,
+    recent: RecentRates,
     trials: Trials,
     baskets: Baskets,
 }
@@ -27,6 +29,7 @@ impl Forecast {
             shelves: Shelves::new(catalog),
             rates,
             learned: None,
+            recent: RecentRates::new(history),
             trials: Trials::new(history),
             baskets: Baskets::new(history),
         }
@@ -44,6 +47,11 @@ impl Ranker for Forecast {
             Some(learned) => learned.purchases(segment, product),
             None => self.rates.purchases(segment, product),
         }
+    }
+
+    fn recent_purchases(&self, segment: &SegmentId, product: &Product) -> f32 {
+        let place = self.shelves.product(product.product_id.as_str());
+        place.map_or(0.0, |place| self.recent.rate(segment, place))
     }
 
     fn first_purchases(&self, segment: &SegmentId, product: &Product) -> f32 {

@@ -45,6 +45,7 @@ mod history;
 mod interner;
 mod learned;
 mod rates;
+mod recent;
 mod schema;
 mod settings;
 mod shelves;

@@ -27,7 +27,7 @@ impl Sparse {
         Self(counts)
     }
 
-    fn get(&self, item: u32) -> f64 {
+    pub(super) fn get(&self, item: u32) -> f64 {
         self.0.binary_search_by_key(&item, |(at, _)| *at).map_or(0.0, |at| f64::from(self.0[at].1))
     }
 }

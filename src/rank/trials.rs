@@ -1,7 +1,7 @@
 //! First purchases: how often households buy what they have not had in a while.
 //!
 //! A ranker of purchases features what households buy anyway. What they would try is estimated apart, from the purchases
-//! before `as_of`. Of the last [`RECENT_DAYS`], *N* is a product's purchases by households that had not bought it in the days
+//! before `as_of`. Of the last [`RECENT_DAYS`] (a third of the history where that is less), *N* is a product's purchases by households that had not bought it in the days
 //! before, each household once, and *V* all visits of households that had not:
 //!
 //! ```text
@@ -18,11 +18,10 @@ use std::collections::{BTreeMap, HashSet};
 use crate::domain::SegmentId;
 
 use super::history::{Bought, History, Visit};
+use super::recent::RECENT_DAYS;
 
 /// A purchase is a first one where the household had none for so long: 12 weeks.
 pub const FIRST_AFTER_DAYS: u32 = 84;
-/// Days whose purchases are looked at; a third of the history where that is less.
-const RECENT_DAYS: u32 = 28;
 /// Visits at the type's rate that stand beside a product's own, *m*.
 const PRIOR_VISITS: f64 = 300.0;
 
@@ -31,22 +30,43 @@ const PRIOR_VISITS: f64 = 300.0;
 pub struct Trials {
     /// A product's place → τ.
     rates: Vec<f32>,
-    /// Segment → a product's place → share of its visits by households without the product.
-    without: BTreeMap<String, Vec<f32>>,
+    /// Segment → its visits, and of these those by households that had a product.
+    segments: BTreeMap<String, Holders>,
     /// The same of all visits.
-    population: Vec<f32>,
+    population: Holders,
+}
+
+/// Visits, and how many of them are by households that had a product in the last [`FIRST_AFTER_DAYS`].
+#[derive(Debug, Clone, Default)]
+struct Holders {
+    visits: u32,
+    with: BTreeMap<u32, u32>,
+}
+
+impl Holders {
+    /// Share of the visits that are by households without the product; 1 where there are no visits.
+    fn without(&self, place: u32) -> f32 {
+        let with = self.with.get(&place).copied().unwrap_or(0);
+        1.0 - with as f32 / self.visits.max(1) as f32
+    }
+
+    fn add(&mut self, visits: u32, products: impl Iterator<Item = usize>) {
+        self.visits += visits;
+        for product in products {
+            *self.with.entry(product as u32).or_insert(0) += visits;
+        }
+    }
 }
 
 /// What is counted of one shop.
 struct Tally {
     recent_days: u32,
-    visits: f64,
     recent_visits: f64,
-    /// By product: first purchases; recent visits, and all visits, of households that had it.
+    /// By product: first purchases, and recent visits of households that had it.
     firsts: Vec<f64>,
     recent_with: Vec<f64>,
-    with: Vec<f64>,
-    segments: BTreeMap<String, (f64, Vec<f64>)>,
+    segments: BTreeMap<String, Holders>,
+    population: Holders,
 }
 
 impl Trials {
@@ -54,12 +74,11 @@ impl Trials {
         let products = history.shelves.product_type.len();
         let mut tally = Tally {
             recent_days: RECENT_DAYS.min(history.span / 3),
-            visits: 0.0,
             recent_visits: 0.0,
             firsts: vec![0.0; products],
             recent_with: vec![0.0; products],
-            with: vec![0.0; products],
             segments: BTreeMap::new(),
+            population: Holders::default(),
         };
         let mut bought = history.bought.iter().peekable();
         let mut at = 0;
@@ -74,19 +93,15 @@ impl Trials {
         }
         Self {
             rates: tally.rates(&history.shelves.product_type),
-            population: shares(tally.visits, &tally.with),
-            without: tally
-                .segments
-                .into_iter()
-                .map(|(segment, (visits, with))| (segment, shares(visits, &with)))
-                .collect(),
+            segments: tally.segments,
+            population: tally.population,
         }
     }
 
     /// Of the product at this place of the catalogue, >= 0.
     pub(super) fn first_purchases(&self, segment: &SegmentId, place: u32) -> f32 {
-        let without = self.without.get(segment.as_str()).unwrap_or(&self.population);
-        self.rates[place as usize] * without[place as usize]
+        let holders = self.segments.get(segment.as_str()).unwrap_or(&self.population);
+        self.rates[place as usize] * holders.without(place)
     }
 }
 
@@ -94,7 +109,7 @@ impl Tally {
     /// All visits of one household.
     fn add(&mut self, segment: &str, visits: &[Visit], lines: &[&Bought], days: impl Fn(&Bought) -> u32) {
         let counted = |visit: &&Visit| visit.day <= FIRST_AFTER_DAYS;
-        let number = visits.iter().filter(counted).count() as f64;
+        let number = visits.iter().filter(counted).count() as u32;
         let recent = visits.iter().filter(|visit| visit.day <= self.recent_days).count() as f64;
         let lines = || lines.iter().filter(|line| days(line) <= FIRST_AFTER_DAYS);
         let of = |recent: bool| {
@@ -102,7 +117,6 @@ impl Tally {
             within.map(|line| line.product as usize).collect::<HashSet<usize>>()
         };
         let (before, lately) = (of(false), of(true));
-        self.visits += number;
         self.recent_visits += recent;
         for product in &before {
             self.recent_with[*product] += recent;
@@ -110,14 +124,9 @@ impl Tally {
         for product in lately.difference(&before) {
             self.firsts[*product] += 1.0;
         }
-        let products = self.with.len();
-        let (visits, with) =
-            self.segments.entry(segment.to_owned()).or_insert_with(|| (0.0, vec![0.0; products]));
-        *visits += number;
-        for product in before.union(&lately) {
-            with[*product] += number;
-            self.with[*product] += number;
-        }
+        let had = || before.union(&lately).copied();
+        self.segments.entry(segment.to_owned()).or_default().add(number, had());
+        self.population.add(number, had());
     }
 
     fn rates(&self, product_type: &[u32]) -> Vec<f32> {
@@ -136,10 +145,4 @@ impl Tally {
         };
         product_type.iter().enumerate().map(rate).collect()
     }
-}
-
-/// 1 less the share of `visits` that each of `with` is.
-fn shares(visits: f64, with: &[f64]) -> Vec<f32> {
-    let share = |with: &f64| if visits > 0.0 { 1.0 - with / visits } else { 1.0 };
-    with.iter().map(|with| share(with) as f32).collect()
 }
