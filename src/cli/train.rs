@@ -1,4 +1,4 @@
-//! `endcap train`: fine-tune a stage's adapter on the training set, or grow the ranker's trees.
+//! `endcap train`: fine-tune a stage's adapter on the training set, grow the ranker's trees, or learn fusion's weights.
 
 mod ranker;
 
@@ -16,6 +16,7 @@ use crate::night::{Progress, write_whole};
 use crate::train::{self, Corpus, Event, Job, Recipe, Trained, plot};
 
 use super::exit::{Exit, UsageError};
+use super::replay::{TuneArgs, tune};
 use super::{Context, output, progress, tools};
 
 #[derive(Debug, clap::Args)]
@@ -37,6 +38,11 @@ enum What {
         after_help = "Examples:\n  endcap train ranker --out out/ranker     # then set rank.model = \"out/ranker\"\n  endcap train ranker --model ours.txt     # calibrate a LightGBM model of the same features"
     )]
     Ranker(ranker::Args),
+    /// The weights of fusion, on replayed weeks before the test's
+    #[command(
+        after_help = "Example:\n  endcap train fusion --out out/fusion.toml     # then copy its [fuse] into your config"
+    )]
+    Fusion(TuneArgs),
     /// Rewrite an adapter of PEFT's layout in f32, checked against its base
     #[command(
         after_help = "Example:\n  endcap train convert --adapter downloaded --base tests/fixtures/peft/base --out out/adapter"
@@ -100,6 +106,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             train(&run, &path, corpus, &settings.keywords, context)
         }
         What::Ranker(args) => ranker::run(args, context).await,
+        What::Fusion(args) => tune(args, context).await,
         What::Convert(convert) => {
             let config = Weights::load(&base(&convert.base)?)?.config;
             train::convert(&convert.adapter, &convert.out, &config)?;

@@ -1,10 +1,11 @@
-//! What a cascade placement may show: what its keywords found, others of these types, and what is bought with them.
+//! What a cascade placement may show: what its keywords found, others of these types and aisles, and what is bought with them.
 //!
-//! Retrieval finds a type's best sellers, not the segment's, so the rest of the type is offered too. *Companions* are of other types:
+//! Retrieval finds a type's best sellers, not the segment's, so the rest of the type is offered too, and that of its aisle as less
+//! relevant. *Companions* are of other aisles:
 //! of the segment's best products those that visits hold together with what the keywords found, oftener than the
 //! average purchase ([`crate::domain::ranker::Ranker::affinity`]). So "Taco night" shows tortillas and salsa, and then the ground beef.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::domain::stage::{ProductHit, StockedPlacement, Via};
 use crate::domain::{Product, ProductId};
@@ -49,8 +50,8 @@ struct Found<'a> {
     product: &'a Product,
     /// Of its most relevant product.
     relevance: f32,
-    /// Most expected purchases of its products on the bench.
-    purchases: f32,
+    /// The highest of its products on the bench.
+    demand: f32,
 }
 
 type FoundTypes<'a> = BTreeMap<(&'a str, &'a str), Found<'a>>;
@@ -65,17 +66,19 @@ impl<'a> Desk<'a> {
         let mut entries = self.found(homes, placement);
         let mut types = FoundTypes::new();
         for entry in &entries {
-            let found = Found { product: entry.product, relevance: 0.0, purchases: 0.0 };
+            let found = Found { product: entry.product, relevance: 0.0, demand: 0.0 };
             let found = types.entry(type_of(entry.product)).or_insert(found);
             found.relevance = found.relevance.max(entry.relevance.unwrap_or(0.0));
         }
         entries.extend(self.alternatives(homes, &types));
         for entry in &entries {
             if let Some(found) = types.get_mut(&type_of(entry.product)) {
-                found.purchases = found.purchases.max(self.scorer.purchases(entry.product));
+                found.demand = found.demand.max(self.scorer.demand(entry.product).total);
             }
         }
-        entries.extend(self.companions(homes, &types));
+        let benched =
+            entries.iter().map(|entry| &entry.product.product_id).chain(homes.keys().copied()).collect();
+        entries.extend(self.companions(&benched, &types));
         self.scorer.rank(&self.rules, &entries)
     }
 
@@ -86,31 +89,40 @@ impl<'a> Desk<'a> {
         known.filter(|(product, _)| self.may_place(product)).map(entry).collect()
     }
 
-    /// The other products of these types.
+    /// The other products of these types and of their aisles.
     fn alternatives(&self, homes: &HashMap<&'a ProductId, Home>, types: &FoundTypes<'a>) -> Vec<Entry<'a>> {
-        let share = self.scorer.settings.alternatives;
-        if share == 0.0 {
-            return Vec::new();
+        let settings = self.scorer.settings;
+        let mut aisles: BTreeMap<&str, f32> = BTreeMap::new();
+        for ((aisle, _), found) in types {
+            let best = aisles.entry(aisle).or_insert(0.0);
+            *best = best.max(found.relevance);
         }
-        let of_type = |((aisle, kind), found): (&(&'a str, &'a str), &Found<'a>)| {
-            let relevance = Some(found.relevance * share);
-            let free = self.shelf.of_type(aisle, kind).filter(|product| {
+        let relevance = |product: &Product, of_aisle: f32| match types.get(&type_of(product)) {
+            Some(found) => found.relevance * settings.alternatives,
+            None => of_aisle * settings.aisle_alternatives,
+        };
+        let of_aisle = |(aisle, most): (&&str, &f32)| {
+            let free = self.shelf.of_aisle(aisle).filter(|product| {
                 !homes.contains_key(&product.product_id) && self.featured(product) && self.may_place(product)
             });
-            free.map(|product| Entry { product, relevance, via: Via::Alternative }).collect::<Vec<_>>()
+            let scored = free.map(|product| (product, relevance(product, *most)));
+            let offered = scored.filter(|(_, relevance)| *relevance > 0.0);
+            let entry =
+                |(product, relevance)| Entry { product, relevance: Some(relevance), via: Via::Alternative };
+            offered.map(entry).collect::<Vec<_>>()
         };
-        types.iter().flat_map(of_type).collect()
+        aisles.iter().flat_map(of_aisle).collect()
     }
 
-    /// Of the segment's best products those that are bought together with these types.
-    fn companions(&self, homes: &HashMap<&'a ProductId, Home>, types: &FoundTypes<'a>) -> Vec<Entry<'a>> {
+    /// Of the segment's best products that are not on a bench those that are bought together with these types.
+    fn companions(&self, benched: &HashSet<&ProductId>, types: &FoundTypes<'a>) -> Vec<Entry<'a>> {
         if self.scorer.settings.max_companions == 0 {
             return Vec::new();
         }
         let mut known: HashMap<(&str, &str), f32> = HashMap::new();
         let mut companions = Vec::new();
         for Scored { product, .. } in self.best() {
-            if homes.contains_key(&product.product_id) || types.contains_key(&type_of(product)) {
+            if benched.contains(&product.product_id) || types.contains_key(&type_of(product)) {
                 continue;
             }
             let affinity = *known.entry(type_of(product)).or_insert_with(|| self.affinity(types, product));
@@ -123,9 +135,9 @@ impl<'a> Desk<'a> {
         companions
     }
 
-    /// Mean over the types, by relevance and expected purchases.
+    /// Mean over the types, by relevance and demand.
     fn affinity(&self, types: &FoundTypes<'a>, product: &Product) -> f32 {
-        let weight = |found: &Found<'_>| found.relevance * found.purchases;
+        let weight = |found: &Found<'_>| found.relevance * found.demand;
         let total: f32 = types.values().map(weight).sum();
         let ranker = self.scorer.shop.ranker;
         let sum: f32 =

@@ -24,6 +24,7 @@
 mod bench;
 mod check;
 mod compose;
+mod demand;
 mod desk;
 mod draft;
 mod error;
@@ -61,6 +62,7 @@ pub use check::{
     CheckablePage, Checklist, IN_STOCK, KNOWN_PRODUCT, PAGE_SIZE, PLACEMENT_SIZE, REPEATED_PRODUCT,
     Violation, check, check_manifest,
 };
+pub use demand::Demand;
 pub use error::FuseError;
 pub use inspect::{InspectError, inspect};
 pub use manifest::{Stamp, manifest};

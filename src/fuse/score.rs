@@ -1,8 +1,8 @@
 //! Scores: what the ranker expects of a product, tilted by the business, mixed with relevance and rule factors.
 //!
 //! ```text
-//! demand = (1 - momentum) · purchases + momentum · recent purchases
-//! worth  = (demand + discovery · first purchases) · business
+//! demand = (1 - momentum) · purchases + momentum · recent purchases + discovery · first purchases
+//! worth  = demand · business
 //! score  = relevance^a · (worth / the placement's most)^b · rule factors
 //! ```
 //!
@@ -18,6 +18,7 @@ use crate::domain::merchandising::{Goal, Objective};
 use crate::domain::stage::{ScoreParts, Via};
 use crate::domain::{Product, SegmentContext};
 
+use super::demand::Demand;
 use super::rules::ActiveRules;
 use super::season::{self, SeasonFit};
 use super::{Settings, Shop};
@@ -48,9 +49,7 @@ pub(super) struct Entry<'a> {
 /// What a product is worth to the segment, wherever it stands.
 #[derive(Debug, Clone, Copy)]
 struct Worth {
-    purchases: f32,
-    recent_purchases: f32,
-    first_purchases: f32,
+    demand: Demand,
     business: f32,
     total: f32,
 }
@@ -82,23 +81,16 @@ impl<'a> Scorer<'a> {
         season::fit(product, self.as_of, self.settings.season_lead_days)
     }
 
-    /// Expected purchases a visit, >= 0.
-    pub(super) fn purchases(&self, product: &Product) -> f32 {
-        sound(self.shop.ranker.purchases(&self.context.segment_id, product))
+    pub(super) fn demand(&self, product: &Product) -> Demand {
+        self.settings.demand(self.shop.ranker, &self.context.segment_id, product)
     }
 
     fn worth(&self, product: &Product) -> Worth {
-        let (ranker, segment) = (self.shop.ranker, &self.context.segment_id);
-        let purchases = self.purchases(product);
-        let recent_purchases = sound(ranker.recent_purchases(segment, product));
-        let first_purchases = sound(ranker.first_purchases(segment, product));
+        let demand = self.demand(product);
         let season = self.season(product);
         let late = if season == SeasonFit::Out { self.settings.out_of_season } else { 1.0 };
         let business = late * self.tilt(product, season) * self.margin(product);
-        let Settings { momentum, discovery, .. } = self.settings;
-        let demand = (1.0 - momentum) * purchases + momentum * recent_purchases;
-        let total = (demand + discovery * first_purchases) * business;
-        Worth { purchases, recent_purchases, first_purchases, business, total }
+        Worth { demand, business, total: demand.total * business }
     }
 
     /// The margin over the shop's mean, to the power of its weight.
@@ -143,8 +135,10 @@ impl<'a> Scorer<'a> {
     }
 
     fn score(&self, entry: Entry<'a>, worth: Worth, most: f32, rule_factor: f32) -> Scored<'a> {
-        let Worth { purchases, recent_purchases, first_purchases, business, total } = worth;
-        let relevance = entry.relevance.map(|relevance| sound(relevance).min(1.0));
+        let Worth { demand, business, total } = worth;
+        let relevance = entry
+            .relevance
+            .map(|relevance| if relevance.is_finite() { relevance.clamp(0.0, 1.0) } else { 0.0 });
         let relative = if most > 0.0 { total / most } else { 0.0 };
         let weighted = |part: f32, weight: f32| part.powf(weight);
         let floored = |part: f32| part.max(FLOOR);
@@ -160,9 +154,9 @@ impl<'a> Scorer<'a> {
                 rule_factor,
                 pinned: false,
                 via: entry.via,
-                purchases,
-                recent_purchases,
-                first_purchases,
+                purchases: demand.purchases,
+                recent_purchases: demand.recent_purchases,
+                first_purchases: demand.first_purchases,
                 business,
             },
         }
@@ -206,9 +200,4 @@ pub(super) fn arrange(products: &mut [Scored<'_>]) {
 pub(super) fn placement_value(products: &[Scored<'_>]) -> f32 {
     let discounted = products.iter().enumerate().map(|(at, scored)| scored.value / (at as f32 + 2.0).log2());
     discounted.sum()
-}
-
-/// Where a ranker answers with something that is no amount, the product counts for nothing.
-fn sound(amount: f32) -> f32 {
-    if amount.is_finite() { amount.max(0.0) } else { 0.0 }
 }

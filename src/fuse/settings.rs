@@ -34,6 +34,8 @@ pub struct Settings {
     /// Relevance of a product that is only of the type of one that a keyword found, as a share of that one's, 0..=1; 0 keeps
     /// such products off the cascade's placements.
     pub alternatives: f32,
+    /// The same of one that is only of its aisle.
+    pub aisle_alternatives: f32,
     /// Products of a cascade placement that no keyword found, but that are bought together with what was found, at most;
     /// never more than half of the placement.
     pub max_companions: usize,
@@ -58,9 +60,9 @@ impl Default for Settings {
     fn default() -> Self {
         let texts = |all: &[&str]| all.iter().map(ToString::to_string).collect();
         Self {
-            relevance_weight: 0.15,
+            relevance_weight: 0.3,
             ranker_weight: 1.0,
-            momentum: 0.25,
+            momentum: 0.2,
             discovery: 0.5,
             margin_weight: 0.0,
             objective_tilt: 0.5,
@@ -70,8 +72,9 @@ impl Default for Settings {
             max_per_type: 3,
             repeat_discount: 0.98,
             alternatives: 0.9,
+            aisle_alternatives: 0.25,
             max_companions: 4,
-            companion_affinity: 1.0,
+            companion_affinity: 1.1,
             cascade_share: 0.5,
             favorites: ["Everyday favorites", "More of what you love", "Popular picks for you"]
                 .map(ToOwned::to_owned)
@@ -116,6 +119,7 @@ impl Settings {
         within("max_per_type", self.max_per_type, 1, usize::MAX)?;
         within("repeat_discount", self.repeat_discount, f32::MIN_POSITIVE, 1.0)?;
         within("alternatives", self.alternatives, 0.0, 1.0)?;
+        within("aisle_alternatives", self.aisle_alternatives, 0.0, 1.0)?;
         within("companion_affinity", self.companion_affinity, 1.0, 100.0)?;
         within("cascade_share", self.cascade_share, 0.0, 1.0)?;
         within("min_cascade_placements", self.min_cascade_placements, 0, 12)

@@ -27,10 +27,9 @@ impl<'a> Shelf<'a> {
         self.0.values().flatten().copied()
     }
 
-    /// Of an aisle's type, in order of id.
-    pub(super) fn of_type(&self, aisle: &str, kind: &str) -> impl Iterator<Item = &'a Product> {
-        let aisle = self.0.get(aisle).into_iter().flatten().copied();
-        aisle.filter(move |product| product.product_type == kind)
+    /// Of an aisle, in order of id.
+    pub(super) fn of_aisle(&self, aisle: &str) -> impl Iterator<Item = &'a Product> {
+        self.0.get(aisle).into_iter().flatten().copied()
     }
 }
 

@@ -15,12 +15,13 @@
 //! not. Purchases from `as_of` on reach [`Visits`] alone, and [`Visits`] reach [`evaluate`] alone.
 //!
 //! # Fusion's settings
-//! [`evaluate`] is a pure function of pages and visits and takes milliseconds, so that a grid of settings can be tried on the
-//! window before `as_of` ([`Window::before`]); the test window is never looked at for that.
+//! [`evaluate`] is a pure function of pages and visits and takes milliseconds, so that [`search`] can learn fusion's weights on
+//! validation windows. These end before the first clean origin: the weeks of the headline are never looked at for that.
 
 pub mod arms;
 mod compare;
 mod evaluate;
+mod frontier;
 mod ground;
 mod history;
 mod html;
@@ -30,6 +31,7 @@ mod plot;
 mod report;
 mod settings;
 mod table;
+mod tune;
 mod visits;
 mod window;
 
@@ -40,6 +42,7 @@ use crate::ingest::IngestError;
 pub use arms::Arm;
 pub use compare::{Judged, Judgement, Lift, Panel};
 pub use evaluate::{Metrics, Tally, evaluate};
+pub use frontier::{Frontier, FrontierPoint, OverRanker, frontier};
 pub use ground::{Eligibility, Expected, Ground};
 pub use history::History;
 pub use html::html;
@@ -48,6 +51,7 @@ pub use page_figures::PageFigures;
 pub use report::{ArmReport, OriginParts, OriginReport, Report, SegmentReport};
 pub use settings::{RankerChoice, Settings};
 pub use table::terminal;
+pub use tune::{Learned, Trial, Weight, search};
 pub use visits::{Skipped, Visits, VisitsBuilder};
 pub use window::Window;
 

@@ -6,6 +6,7 @@ use plotters::prelude::*;
 use super::ReplayError;
 use super::arms::Arm;
 use super::compare::{Judged, Lift};
+use super::frontier::{Frontier, OverRanker};
 use super::report::Report;
 
 const SIZE: (u32, u32) = (860, 360);
@@ -135,7 +136,8 @@ pub fn origins(report: &Report) -> Result<String, ReplayError> {
     })
 }
 
-/// All adds against adds of products new to the household, each over the ranker-only page, pooled.
+/// All adds against adds of products new to the household, each over the ranker-only page, pooled: the arms as dots, the
+/// frontier's two lines with their weights of first purchases.
 pub fn frontier(report: &Report) -> Result<String, ReplayError> {
     let over =
         |judged: &Judged| Some((judged.over_ranker.adds?.percent, judged.over_ranker.new_adds?.percent));
@@ -144,9 +146,20 @@ pub fn frontier(report: &Report) -> Result<String, ReplayError> {
     if report.pooled.contains_key(&Arm::Ranker) {
         points.push((Arm::Ranker, (0.0, 0.0)));
     }
+    // Far from the frontier, they would squeeze it into a corner.
+    points.retain(|(arm, _)| !matches!(arm, Arm::Popularity | Arm::Cascade) || report.frontier.is_empty());
+    let lines = [
+        ("fused, by weight of first purchases", Arm::Fused, line(report, |point| point.fused)),
+        ("the same products without themes", Arm::Ranker, line(report, |point| point.unthemed)),
+    ];
+    let all: Vec<(f64, f64)> = points
+        .iter()
+        .map(|(_, point)| *point)
+        .chain(lines.iter().flat_map(|(_, _, line)| line.iter().map(|(_, point)| *point)))
+        .collect();
     svg("frontier", |root| {
         let range = |value: fn(&(f64, f64)) -> f64| {
-            let values = points.iter().map(|(_, point)| value(point));
+            let values = all.iter().map(value);
             let (low, high) = values.fold((0.0f64, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
             let room = ((high - low) * 0.15).max(1.0);
             low - room..high + room
@@ -167,14 +180,33 @@ pub fn frontier(report: &Report) -> Result<String, ReplayError> {
         let axes = [vec![(0.0, y.start), (0.0, y.end)], vec![(x.start, 0.0), (x.end, 0.0)]]
             .map(|ends| PathElement::new(ends, GREY.stroke_width(1)));
         chart.draw_series(axes)?;
+        for (name, arm, line) in lines.iter().filter(|(_, _, line)| !line.is_empty()) {
+            let shade = colour(*arm);
+            let ends = line.iter().map(|(_, point)| *point);
+            chart.draw_series(LineSeries::new(ends, shade.stroke_width(2)))?.label(*name).legend(move |at| {
+                PathElement::new(vec![(at.0, at.1), (at.0 + 18, at.1)], shade.stroke_width(2))
+            });
+            for (discovery, point) in line {
+                chart.draw_series([Circle::new(*point, 3, shade.filled())])?;
+                let beside = (point.0 + (x.end - x.start) * 0.008, point.1);
+                chart.draw_series([Text::new(discovery.to_string(), beside, ("sans-serif", 11))])?;
+            }
+        }
         for (arm, point) in &points {
             chart.draw_series([Circle::new(*point, 7, colour(*arm).filled())])?;
             let label = format!("({}) {}", arm.letter(), arm.id());
             let above = (point.0, point.1 + (y.end - y.start) * 0.06);
             chart.draw_series([Text::new(label, above, ("sans-serif", 13))])?;
         }
+        chart.configure_series_labels().border_style(GREY).background_style(WHITE).draw()?;
         Ok(())
     })
+}
+
+/// One line of the frontier: the weight of first purchases, and the lifts over the ranker-only page.
+fn line(report: &Report, of: fn(&Frontier) -> OverRanker) -> Vec<(f32, (f64, f64))> {
+    let point = |point: &Frontier| (point.discovery, (of(point).adds, of(point).new_adds));
+    report.frontier.iter().map(point).collect()
 }
 
 /// From below the lowest interval to above the highest, 0 included.

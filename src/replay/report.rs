@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::arms::{Arm, FusedPages};
 use super::compare::{Judged, Judgement, Lift, Panel};
 use super::evaluate::{Metrics, Tally, evaluate};
+use super::frontier::{self, Frontier, FrontierPoint};
 use super::ground::Ground;
 use super::page::Pages;
 use super::page_figures::PageFigures;
@@ -37,6 +38,8 @@ pub struct Report {
     pub training_end: NaiveDate,
     pub bootstrap: Bootstrap,
     pub pooled: Judgement,
+    /// Pooled as `pooled` is; empty where the fused or the ranker-only page was not replayed.
+    pub frontier: Vec<Frontier>,
     pub origins: Vec<OriginReport>,
 }
 
@@ -57,6 +60,9 @@ pub struct OriginReport {
     pub products: usize,
     pub eligible: usize,
     pub arms: BTreeMap<Arm, ArmReport>,
+    /// For pooling.
+    #[serde(skip)]
+    pub frontier: Vec<FrontierPoint>,
     pub by_segment: Vec<SegmentReport>,
 }
 
@@ -92,6 +98,7 @@ pub struct OriginParts<'a> {
     pub visits: &'a Visits,
     pub pages: &'a BTreeMap<Arm, Pages>,
     pub fused: Option<&'a FusedPages>,
+    pub frontier: &'a [FrontierPoint],
 }
 
 impl OriginReport {
@@ -128,6 +135,7 @@ impl OriginReport {
             products: ground.catalog.len(),
             eligible: ground.eligible(),
             arms: judgement.iter().map(arm).collect(),
+            frontier: parts.frontier.to_vec(),
             by_segment,
         };
         (report, panel)
@@ -178,6 +186,8 @@ impl Report {
             origins.iter().filter(|(origin, _)| origin.clean || !pooled_clean).collect();
         let mut all = pooled.first().map(|(_, panel)| panel.clone()).unwrap_or_default();
         pooled.iter().skip(1).for_each(|(_, panel)| all.pool(panel));
+        let lines: Vec<&[FrontierPoint]> = pooled.iter().map(|(origin, _)| &*origin.frontier).collect();
+        let frontier = frontier::pooled(&lines, &all);
         let judgement = all.judge(&bootstrap);
         let of = |arm: Arm| judgement.get(&arm);
         let lift = of(Arm::Fused).and_then(|fused| fused.over_baseline.adds);
@@ -197,6 +207,7 @@ impl Report {
             training_end,
             bootstrap,
             pooled: judgement,
+            frontier,
             origins: origins.into_iter().map(|(origin, _)| origin).collect(),
         }
     }

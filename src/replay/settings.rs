@@ -28,6 +28,12 @@ pub struct Settings {
     pub training_end: NaiveDate,
     /// Who ranks products, in all arms that are ranked.
     pub ranker: RankerChoice,
+    /// Weights of first purchases (`fuse.discovery`) whose pages draw the frontier of all adds against new ones; ascending.
+    pub frontier: Vec<f32>,
+    /// Origins whose held-out weeks `endcap train fusion` learns on; they end before the first clean origin.
+    pub validation: Vec<NaiveDate>,
+    /// How much more an add of a product new to its household counts there, 0..=10.
+    pub new_add_weight: f64,
     /// Resamples of households, 100..=100,000.
     pub resamples: usize,
     /// Coverage of the intervals, 0.5..1.
@@ -44,6 +50,9 @@ impl Default for Settings {
             weeks: 4,
             training_end: day(10, 15),
             ranker: RankerChoice::Learned,
+            frontier: vec![0.0, 0.25, 0.5, 0.75, 1.0, 1.5],
+            validation: vec![day(9, 4), day(10, 2)],
+            new_add_weight: 0.5,
             resamples: 2_000,
             level: 0.95,
             seed: 1,
@@ -59,6 +68,16 @@ impl Settings {
         }
         if !(1..=52).contains(&self.weeks) {
             return Err(format!("weeks is {}; it must be within 1 and 52", self.weeks));
+        }
+        let amounts = self.frontier.iter().all(|weight| (0.0..=10.0).contains(weight));
+        if !amounts || !self.frontier.is_sorted_by(|a, b| a < b) {
+            return Err("frontier must be weights within 0 and 10, ascending, each once".into());
+        }
+        if self.validation.is_empty() || !self.validation.is_sorted_by(|a, b| a < b) {
+            return Err("validation must be one date or more, ascending, each once".into());
+        }
+        if !(0.0..=10.0).contains(&self.new_add_weight) {
+            return Err(format!("new_add_weight is {}; it must be within 0 and 10", self.new_add_weight));
         }
         if !(100..=100_000).contains(&self.resamples) {
             return Err(format!("resamples is {}; it must be within 100 and 100000", self.resamples));
@@ -86,6 +105,9 @@ mod tests {
         for (settings, key) in [
             (unordered, "origins"),
             (Settings { weeks: 0, ..Settings::default() }, "weeks"),
+            (Settings { frontier: vec![0.5, 0.25], ..Settings::default() }, "frontier"),
+            (Settings { validation: Vec::new(), ..Settings::default() }, "validation"),
+            (Settings { new_add_weight: -1.0, ..Settings::default() }, "new_add_weight"),
             (Settings { resamples: 1, ..Settings::default() }, "resamples"),
             (Settings { level: 1.0, ..Settings::default() }, "level"),
         ] {

@@ -13,6 +13,10 @@ pub fn terminal(report: &Report) -> String {
     let _ = writeln!(text, "\nPooled over {}", dates.join(" and "));
     let judged: Vec<(Arm, &Judged)> = report.pooled.iter().map(|(arm, judged)| (*arm, judged)).collect();
     text.push_str(&aligned(&figures(&judged)));
+    if !report.frontier.is_empty() {
+        text.push_str("\nOver (c), percent, as first purchases count more: the fused page, and as many products without themes\n");
+        text.push_str(&aligned(&frontier(report)));
+    }
     for origin in &report.origins {
         text.push_str(&one_origin(origin));
     }
@@ -73,6 +77,17 @@ fn figures(arms: &[(Arm, &Judged)]) -> Vec<Vec<String>> {
             lifted(judged.over_ranker.new_adds),
             format!("{:.3}", judged.novelty.value),
         ]);
+    }
+    rows
+}
+
+fn frontier(report: &Report) -> Vec<Vec<String>> {
+    let head = ["discovery", "fused adds", "new adds", "unthemed adds", "new adds"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for point in &report.frontier {
+        let lifts = [point.fused.adds, point.fused.new_adds, point.unthemed.adds, point.unthemed.new_adds];
+        let cells = lifts.map(|lift| format!("{lift:+.2}"));
+        rows.push([vec![point.discovery.to_string()], cells.to_vec()].concat());
     }
     rows
 }

@@ -23,13 +23,6 @@ impl Window {
     pub fn contains(self, date: NaiveDate) -> bool {
         self.as_of <= date && date < self.until()
     }
-
-    /// The window of the same length that ends where this one begins: what settings may be learned on. Its pages are made
-    /// from what came before *its* `as_of`.
-    pub fn before(self) -> Self {
-        let as_of = self.as_of.checked_sub_days(Days::new(self.days())).unwrap_or(NaiveDate::MIN);
-        Self { as_of, weeks: self.weeks }
-    }
 }
 
 #[cfg(test)]
@@ -37,12 +30,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_ends_where_the_next_begins() {
+    fn the_last_day_is_not_in_the_window() {
         let window = Window { as_of: "2017-11-06".parse().expect("date"), weeks: 4 };
         assert_eq!(window.until().to_string(), "2017-12-04");
         assert!(window.contains(window.as_of) && !window.contains(window.until()));
-        let before = window.before();
-        assert_eq!((before.until(), before.weeks), (window.as_of, 4));
-        assert!(!before.contains(window.as_of));
     }
 }

@@ -1,8 +1,10 @@
 //! `endcap replay`: would shoppers have added more from these pages than from those?
 
 mod cascade;
+mod offer;
 mod origin;
 mod ranker;
+mod tune;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -14,20 +16,22 @@ use chrono::{Days, NaiveDate};
 use crate::distill::dataset::{THEMES_FILE, read_themes};
 use crate::domain::manifest::to_bytes;
 use crate::domain::ranker::Ranker;
-use crate::domain::{Product, SegmentContext, SegmentId};
-use crate::fuse;
+use crate::domain::{Product, SegmentId};
 use crate::night::{Inputs, Progress, write_whole};
-use crate::replay::arms::{FusedPages, Fusion, cascade, fused, plain};
+use crate::replay::arms::{FusedPages, cascade, fused, plain};
 use crate::replay::{
-    Arm, Eligibility, Ground, History, OriginParts, OriginReport, Pages, Panel, ReplayPage, Report, Visits,
-    html, terminal,
+    Arm, Eligibility, FrontierPoint, Ground, History, OriginParts, OriginReport, Pages, Panel, ReplayPage,
+    Report, Visits, frontier, html, terminal,
 };
 
 use super::exit::{Exit, UsageError};
-use super::{Context, output, progress, tools};
+use super::{Context, output, progress};
+use offer::{Offer, within};
 use origin::Origin;
 
-#[derive(Debug, clap::Args)]
+pub use tune::{TuneArgs, tune};
+
+#[derive(Debug, Default, clap::Args)]
 #[command(
     after_help = "Examples:\n  endcap replay\n  endcap replay --arms a,b,c --origins 2017-11-06 --json\n  endcap replay --inputs out/inputs --held-out later.parquet     # a shop's own data"
 )]
@@ -85,6 +89,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             visits: &shop.visits,
             pages: &made.pages,
             fused: made.fused.as_ref(),
+            frontier: &made.frontier,
         };
         origins.push(OriginReport::new(&parts, &bootstrap));
     }
@@ -154,6 +159,7 @@ impl Shop {
 struct Made {
     pages: BTreeMap<Arm, Pages>,
     fused: Option<FusedPages>,
+    frontier: Vec<FrontierPoint>,
 }
 
 impl Replay<'_> {
@@ -204,7 +210,7 @@ impl Replay<'_> {
             }
         }
         self.reporter.end("");
-        let mut made = Made { pages, fused: None };
+        let mut made = Made { pages, fused: None, frontier: Vec::new() };
         if arms.iter().any(|arm| arm.generated()) {
             self.generated(shop, (&ground, &eligibility), arms, &mut made).await?;
         }
@@ -218,35 +224,26 @@ impl Replay<'_> {
         arms: &[Arm],
         made: &mut Made,
     ) -> anyhow::Result<()> {
-        let judged = cascade::judged(self.context, self.origin, &shop.inputs, self.reporter).await?;
+        let offer = Offer::read(self, shop).await?;
         if arms.contains(&Arm::Cascade) {
             let page = |segment: SegmentId| {
-                let page = judged.get(&segment).map(|page| cascade(ground, page));
+                let page = offer.judged.get(&segment).map(|page| cascade(ground, page));
                 (segment.clone(), page.unwrap_or_else(|| ReplayPage::empty(&segment)))
             };
             made.pages.insert(Arm::Cascade, shop.segments().into_iter().map(page).collect());
         }
         if arms.contains(&Arm::Fused) {
-            let inputs = &shop.inputs;
-            let policy = tools::policy(self.context, &inputs.catalog, &inputs.keywords)?;
-            let accepts_title = |context: &SegmentContext, title: &str| policy.admits(context, title);
-            let fusion = Fusion {
-                ground,
-                merchandising: &inputs.merchandising,
-                ranker: &inputs.forecast,
-                accepts_title: &accepts_title,
-                as_of: inputs.as_of,
-            };
-            let settings = fuse::Settings {
-                never_featured_tags: eligibility.never_tags.clone(),
-                never_featured_aisles: eligibility.never_aisles.clone(),
-                ..self.context.config.fuse.clone()
-            };
-            let pages: Vec<_> =
-                inputs.segments.iter().map(|context| (context, judged.get(&context.segment_id))).collect();
-            let all = fused(fusion, &settings, &pages);
+            let settings = within(eligibility, &self.context.config.fuse);
+            let weights = &self.context.config.replay.frontier;
+            let (all, line) = offer.fuse(shop, ground, |fusion, pages| {
+                let line = match arms.contains(&Arm::Ranker) {
+                    true => frontier(fusion, &settings, pages, (weights, &shop.visits)),
+                    false => Vec::new(),
+                };
+                (fused(fusion, &settings, pages), line)
+            });
             made.pages.insert(Arm::Fused, all.pages.clone());
-            made.fused = Some(all);
+            (made.fused, made.frontier) = (Some(all), line);
         }
         Ok(())
     }

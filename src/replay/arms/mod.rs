@@ -73,15 +73,19 @@ impl Arm {
     }
 }
 
+/// As many products as a page has places for, those of the highest value for each segment, without placements.
+pub fn chosen(ground: &Ground<'_>, segments: &[SegmentId], value: &Expected<'_>) -> Pages {
+    let page = |segment: &SegmentId| ranker::page(ground, segment, &ground.expected(segment, value));
+    segments.par_iter().map(|segment| (segment.clone(), page(segment))).collect()
+}
+
 /// The pages of an arm that needs no language model; `None` for one that does.
 pub fn plain(arm: Arm, ground: &Ground<'_>, segments: &[SegmentId], ranker: &Expected<'_>) -> Option<Pages> {
     let page: &(dyn Fn(&SegmentId) -> ReplayPage + Sync) = match arm {
         Arm::Popularity => &|segment| popularity::page(ground, segment),
         Arm::Baseline => &|segment| aisles::page(ground, segment, &ground.expected(segment, ranker)),
-        Arm::Ranker => &|segment| self::ranker::page(ground, segment, &ground.expected(segment, ranker)),
+        Arm::Ranker => return Some(chosen(ground, segments, ranker)),
         Arm::Cascade | Arm::Fused => return None,
     };
-    let pages: Vec<(SegmentId, ReplayPage)> =
-        segments.par_iter().map(|segment| (segment.clone(), page(segment))).collect();
-    Some(pages.into_iter().collect())
+    Some(segments.par_iter().map(|segment| (segment.clone(), page(segment))).collect())
 }
