@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 
 use crate::domain::explain::PageStory;
-use crate::domain::stage::{FusedPlacement, StockedPlacement};
-use crate::domain::{RunId, SegmentId};
+use crate::domain::stage::{FusedPage, FusedPlacement, ScoreParts, ScoredProduct, StockedPlacement, Via};
+use crate::domain::{ProductId, RunId, SegmentId};
 use crate::night::Workspace;
 use crate::publish;
 
@@ -12,11 +12,16 @@ use super::exit::{Exit, UsageError};
 use super::{Context, output};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  endcap explain --segment seg-001")]
+#[command(
+    after_help = "Examples:\n  endcap explain --segment seg-001\n  endcap explain --segment seg-001 --product 1082185"
+)]
 pub struct Args {
     /// Whose page
     #[arg(long, value_name = "ID")]
     segment: SegmentId,
+    /// Only what led to this product's place, or kept it off the page
+    #[arg(long, value_name = "ID")]
+    product: Option<ProductId>,
     /// Of which run [default: the current one]
     #[arg(long, value_name = "RUN_ID")]
     run: Option<RunId>,
@@ -48,10 +53,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         };
         return Err(UsageError(format!("no story of {} in {run}: {problem}", args.segment)).into());
     };
-    if args.json {
-        output::json(&story)?
-    } else {
-        print!("{}", tell(&story))
+    match (&args.product, args.json) {
+        (None, true) => output::json(&story)?,
+        (None, false) => print!("{}", tell(&story)),
+        (Some(product), true) => output::json(&Traces::of(product, &story))?,
+        (Some(product), false) => print!("{}", trace(&Traces::of(product, &story), &story)),
     }
     Ok(Exit::Success)
 }
@@ -118,13 +124,113 @@ fn shown(at: usize, placement: &FusedPlacement, story: &PageStory) -> String {
         let by =
             if product.rules.is_empty() { String::new() } else { format!(" ({})", product.rules.join(", ")) };
         text.push_str(&format!(
-            "\n     {:.3}  {:<44} ranker {:.2}, relevance {:.2}, rules x{:.2}{pinned}{by}",
+            "\n     {:.3}  {:<44} {}{pinned}{by}",
             product.score,
             titles.get(&product.product_id).copied().unwrap_or("?"),
-            parts.ranker,
-            parts.relevance,
-            parts.rule_factor
+            told(parts)
         ));
     }
     text
+}
+
+/// The parts of a score, for a merchandiser.
+fn told(parts: &ScoreParts) -> String {
+    let via = match parts.via {
+        Via::Retrieved => format!("found (relevance {:.2})", parts.relevance),
+        Via::Alternative => format!("alternative (relevance {:.2})", parts.relevance),
+        Via::Companion => format!("companion (relevance {:.2})", parts.relevance),
+        Via::Ranker => "ranker".into(),
+        Via::Rule => "rule".into(),
+    };
+    format!(
+        "{via}, {:.4} purchases a visit, {:.4} lately, {:.4} first ones, business x{:.2}, rules x{:.2}",
+        parts.purchases, parts.recent_purchases, parts.first_purchases, parts.business, parts.rule_factor
+    )
+}
+
+/// Everything a page's story holds of one product.
+#[derive(serde::Serialize)]
+struct Traces<'a> {
+    product_id: &'a ProductId,
+    /// Generated placements whose keywords found it.
+    found: Vec<Found<'a>>,
+    /// Where the published page shows it.
+    shown: Option<Place<'a>>,
+    /// Where the ranker alone would show it.
+    ranker_page: Option<Place<'a>>,
+}
+
+#[derive(serde::Serialize)]
+struct Found<'a> {
+    title: &'a str,
+    relevance: f32,
+    /// Products found for this placement, and how many of them are more relevant.
+    products: usize,
+    more_relevant: usize,
+}
+
+#[derive(serde::Serialize)]
+struct Place<'a> {
+    title: &'a str,
+    /// From 1.
+    placement: usize,
+    position: usize,
+    #[serde(flatten)]
+    scored: &'a ScoredProduct,
+}
+
+impl<'a> Traces<'a> {
+    fn of(product: &'a ProductId, story: &'a PageStory) -> Self {
+        let found = |placement: &'a StockedPlacement| {
+            let hit = placement.products.iter().find(|hit| hit.product_id == *product)?;
+            let better = placement.products.iter().filter(|other| other.relevance > hit.relevance);
+            Some(Found {
+                title: &placement.chosen.design.title,
+                relevance: hit.relevance,
+                products: placement.products.len(),
+                more_relevant: better.count(),
+            })
+        };
+        Self {
+            product_id: product,
+            found: story.placements.iter().filter_map(found).collect(),
+            shown: place(product, &story.fused),
+            ranker_page: place(product, &story.ranker_page),
+        }
+    }
+}
+
+fn place<'a>(product: &ProductId, page: &'a FusedPage) -> Option<Place<'a>> {
+    page.placements.iter().enumerate().find_map(|(row, placement)| {
+        let column = placement.products.iter().position(|scored| scored.product_id == *product)?;
+        let scored = &placement.products[column];
+        Some(Place { title: &placement.title, placement: row + 1, position: column + 1, scored })
+    })
+}
+
+fn trace(traces: &Traces<'_>, story: &PageStory) -> String {
+    let mut lines = vec![format!("{} for {}", traces.product_id, story.context.segment_id)];
+    for found in &traces.found {
+        lines.push(format!(
+            "  found for {:?} with relevance {:.2}; {} of its {} products are more relevant",
+            found.title, found.relevance, found.more_relevant, found.products
+        ));
+    }
+    if traces.found.is_empty() {
+        lines.push("  found for no generated placement".into());
+    }
+    let mut tell = |page: &str, place: &Option<Place<'_>>| match place {
+        None => lines.push(format!("  not on {page}")),
+        Some(Place { title, placement, position, scored }) => {
+            lines.push(format!("  on {page}: placement {placement} {title:?}, position {position}"));
+            let pinned = if scored.parts.pinned { ", pinned" } else { "" };
+            lines.push(format!("    score {:.3}: {}{pinned}", scored.score, told(&scored.parts)));
+            if !scored.rules.is_empty() {
+                lines.push(format!("    rules: {}", scored.rules.join(", ")));
+            }
+        }
+    };
+    tell("the published page", &traces.shown);
+    tell("the ranker's page", &traces.ranker_page);
+    lines.join("\n") + "\n"
 }

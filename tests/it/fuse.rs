@@ -1,6 +1,7 @@
 //! Fusion and the merchandising rules (MER-1) through their public doors.
 
 mod bytes;
+mod composing;
 mod golden;
 mod kinds;
 mod pages;

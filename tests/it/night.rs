@@ -332,6 +332,21 @@ fn explain_status_and_rollback_tell_of_the_run() {
     {
         assert!(story.contains(part), "{part} is missing:\n{story}");
     }
+    let product = page["placements"][0]["products"][0]["product_id"].as_str().expect("product");
+    let told = shop.expect(0, &["explain", "--segment", segment, "--product", product]);
+    assert!(
+        told.contains("on the published page: placement 1") && told.contains("purchases a visit"),
+        "{told}"
+    );
+    let traced = shop.expect(0, &["explain", "--segment", segment, "--product", product, "--json"]);
+    let traced: Value = serde_json::from_str(&traced).expect("JSON");
+    assert_eq!(
+        (&traced["shown"]["placement"], &traced["shown"]["position"]),
+        (&1.into(), &1.into()),
+        "{traced}"
+    );
+    let unknown = shop.expect(0, &["explain", "--segment", segment, "--product", "no-such-product"]);
+    assert!(unknown.contains("not on the published page"), "{unknown}");
     assert!(shop.expect(0, &["status", "--verify"]).contains(&run));
     let status: Value = serde_json::from_str(&shop.expect(0, &["status", "--json"])).expect("JSON");
     assert_eq!(status["current"]["run_id"], run.as_str());

@@ -1,5 +1,6 @@
 //! The rankers through their public doors.
 
+mod forecast;
 mod learned;
 
 use endcap::domain::ranker::Ranker;

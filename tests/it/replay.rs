@@ -398,4 +398,33 @@ fn a_small_origin_of_real_data_is_replayed_and_kept() {
     let errors = String::from_utf8_lossy(&second.stderr);
     assert_eq!((second.status.code(), second.stdout == first.stdout), (Some(0), true), "{errors}");
     assert!(!errors.contains("themes"), "the second replay asks no model: {errors}");
+    let line = report["frontier"].as_array().expect("the frontier");
+    assert_eq!(line.len(), 6, "{line:?}");
+    assert!(line[0]["unthemed"]["new_adds"].is_f64(), "{line:?}");
+    weights_are_learned_before_the_test_weeks(&shop);
+}
+
+/// The origin of the test above, as if the test began four weeks later; its pages are kept, so no model is asked.
+fn weights_are_learned_before_the_test_weeks(shop: &ShopFolder) {
+    let out = shop.path("fusion.toml");
+    let train = |origin: &str| {
+        let out = out.to_str().expect("UTF-8");
+        shop.run(&["train", "fusion", "--origins", origin, "--segments", "2", "--out", out, "--json"])
+    };
+    let refused = train("2017-11-06");
+    assert_eq!(refused.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("which are the test"), "{refused:?}");
+    let config = std::fs::read_to_string(shop.path("endcap.toml")).expect("config");
+    std::fs::write(shop.path("endcap.toml"), format!("{config}\n[replay]\norigins = [\"2017-12-04\"]\n"))
+        .expect("config");
+    let learned = train("2017-11-06");
+    let errors = String::from_utf8_lossy(&learned.stderr);
+    assert_eq!(learned.status.code(), Some(0), "{errors}");
+    assert!(!errors.contains("themes"), "{errors}");
+    let learned: Value = serde_json::from_slice(&learned.stdout).expect("JSON");
+    let objective = |when: &str| learned[when]["objective"].as_f64().expect("an objective");
+    assert!(objective("after") >= objective("before") && learned["tried"].as_u64() > Some(18), "{learned}");
+    let weights = std::fs::read_to_string(&out).expect("weights");
+    std::fs::write(shop.path("endcap.toml"), format!("{config}\n{weights}")).expect("config");
+    assert_eq!(shop.run(&["status", "--json"]).status.code(), Some(0), "the weights are a config: {weights}");
 }

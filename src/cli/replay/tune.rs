@@ -1,6 +1,7 @@
 //! `endcap train fusion`: learns fusion's weights on the validation origins.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
@@ -24,6 +25,9 @@ pub struct TuneArgs {
     /// The students' training set: the first origin it does not reach is where the test weeks begin
     #[arg(long, value_name = "DIR", default_value = "models/training")]
     training: PathBuf,
+    /// Only the first N segments by id
+    #[arg(long, value_name = "N")]
+    segments: Option<NonZeroUsize>,
     /// The weights, as a piece of a config file
     #[arg(long, value_name = "FILE", default_value = "out/fusion.toml")]
     out: PathBuf,
@@ -49,7 +53,8 @@ pub async fn tune(args: TuneArgs, context: &Context) -> anyhow::Result<Exit> {
     let dates = if args.origins.is_empty() { settings.validation.clone() } else { args.origins.clone() };
     refuse_test_weeks(&dates, training_end(&args.training, settings.training_end)?, context)?;
     let reporter = progress::reporter();
-    let replayed = Args { origins: dates.clone(), source: args.source.clone(), ..Args::default() };
+    let (source, segments) = (args.source.clone(), args.segments);
+    let replayed = Args { origins: dates.clone(), source, segments, ..Args::default() };
     let mut fields = Vec::with_capacity(dates.len());
     for origin in &origin::origins(&replayed, context, &*reporter).await? {
         let replay = Replay { args: &replayed, context, origin, reporter: &reporter };

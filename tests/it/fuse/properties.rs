@@ -110,7 +110,7 @@ prop_compose! {
         world.products.clear();
         for (n, (product, score)) in products.into_iter().enumerate() {
             let product_id = id(&format!("p{n:02}"));
-            world.scores.0.insert(product_id.clone(), score);
+            world.scores.purchases.insert(product_id.clone(), score);
             world.products.push(Product { title: format!("Product {product_id}"), product_id, ..product });
         }
         world.merchandising.page = shape;

@@ -80,7 +80,7 @@ fn segments() -> Vec<SegmentContext> {
 
 fn scores(products: &[Product]) -> Scores {
     let score = |one: &Product| draw(&format!("{} score", one.product_id), 1000) as f32 / 1000.0;
-    Scores(products.iter().map(|one| (one.product_id.clone(), score(one))).collect())
+    Scores::of(products.iter().map(|one| (one.product_id.clone(), score(one))).collect())
 }
 
 fn any_name() -> impl Strategy<Value = Target> {

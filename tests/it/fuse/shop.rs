@@ -58,11 +58,35 @@ pub fn product(name: &str, aisle: &str, kind: &str) -> Product {
 
 /// Scores by product id; 0.5 for any other, and nothing about segments.
 #[derive(Debug, Default, Clone)]
-pub struct Scores(pub BTreeMap<ProductId, f32>);
+pub struct Scores {
+    pub purchases: BTreeMap<ProductId, f32>,
+    pub recent: BTreeMap<ProductId, f32>,
+    pub first: BTreeMap<ProductId, f32>,
+    /// Aisles whose products are bought together, and how much oftener than the average; 1 for any other.
+    pub together: BTreeMap<(&'static str, &'static str), f32>,
+}
+
+impl Scores {
+    pub fn of(purchases: BTreeMap<ProductId, f32>) -> Self {
+        Self { purchases, ..Self::default() }
+    }
+}
 
 impl Ranker for Scores {
     fn purchases(&self, _: &SegmentId, product: &Product) -> f32 {
-        self.0.get(&product.product_id).copied().unwrap_or(0.5)
+        self.purchases.get(&product.product_id).copied().unwrap_or(0.5)
+    }
+
+    fn recent_purchases(&self, segment: &SegmentId, product: &Product) -> f32 {
+        self.recent.get(&product.product_id).copied().unwrap_or_else(|| self.purchases(segment, product))
+    }
+
+    fn first_purchases(&self, _: &SegmentId, product: &Product) -> f32 {
+        self.first.get(&product.product_id).copied().unwrap_or(0.0)
+    }
+
+    fn affinity(&self, with: &Product, product: &Product) -> f32 {
+        self.together.get(&(with.aisle.as_str(), product.aisle.as_str())).copied().unwrap_or(1.0)
     }
 }
 
@@ -74,6 +98,7 @@ pub fn plain() -> Settings {
         max_per_type: 2,
         repeat_discount: 1.0,
         alternatives: 0.0,
+        aisle_alternatives: 0.0,
         max_companions: 0,
         cascade_share: 1.0,
         favorites: Vec::new(),
@@ -102,7 +127,7 @@ impl World {
             for n in 0..12 {
                 let kind = format!("{aisle} {}", ["one", "two", "three"][n % 3]);
                 let name = format!("{stem}-{:02}", n + 1);
-                scores.0.insert(id(&name), 0.9 - 0.1 * a as f32 - 0.03 * n as f32);
+                scores.purchases.insert(id(&name), 0.9 - 0.1 * a as f32 - 0.03 * n as f32);
                 products.push(product(&name, aisle, &kind));
             }
         }

@@ -132,22 +132,32 @@ function rankerRanks(products) {
   return ranks;
 }
 
+/** How a product came onto its placement. */
+const VIA = { retrieved: "Found", alternative: "Alike", companion: "Goes with it", ranker: "Ranker", rule: "Rule" };
+
+/** What is expected of 100 visits of the segment. */
+function demand({ purchases, recent_purchases, first_purchases, business }) {
+  const per100 = (visits) => (100 * (visits ?? 0)).toFixed(1);
+  return `Of 100 visits: ${per100(purchases)} purchases, ${per100(recent_purchases)} by the last weeks, ${per100(first_purchases)} first ones; business ×${(business ?? 1).toFixed(2)}`;
+}
+
 function scoreTable(fused, cards) {
   const ranks = rankerRanks(fused.products);
   const rows = fused.products.map((product, at) => {
-    const { ranker, relevance, rule_factor, pinned } = product.parts;
+    const { ranker, relevance, rule_factor, pinned, via } = product.parts;
     const { title } = cardOf(cards, product.product_id);
     return el(
       "tr",
       el("td.number", String(at + 1)),
       el("th", { scope: "row" }, el("span.scored", tile(title), el("span", title))),
-      el("td", bar(ranker, "ranker")),
+      el("td", VIA[via] ?? ""),
+      el("td", { title: demand(product.parts) }, bar(ranker, "ranker")),
       el("td", bar(relevance, "cascade")),
       el("td", { title: (product.rules ?? []).join(", ") }, pinned ? el("span.pill.pill--promo", icon("pin"), "Pin") : rule_factor === 1 ? "" : `×${rule_factor.toFixed(2)}`),
       el("td.number", move(ranks[at], at + 1)),
     );
   });
-  const heads = ["#", "Product", "Ranker", "Cascade", "Rules", "Ranker’s #"].map((name) => el("th", { scope: "col" }, name));
+  const heads = ["#", "Product", "From", "Worth", "Cascade", "Rules", "By worth"].map((name) => el("th", { scope: "col" }, name));
   return el(
     "div.scores",
     { tabindex: "0", role: "region", "aria-label": `Scores: ${fused.title}` },

@@ -1,0 +1,173 @@
+//! What fusion adds to what retrieval found: others of its types and aisles, companions, favorites, reserves; and what a product is worth.
+
+use endcap::domain::stage::{FusedPage, JudgedPage, ScoredProduct, Source, Via};
+use endcap::fuse::Settings;
+
+use super::shop::*;
+
+/// Two generated placements, one a page's half.
+fn two() -> JudgedPage {
+    page(vec![
+        placement("Orchard picks", &["fruit-01", "fruit-04"]),
+        placement("Toast time", &["bakery-02", "bakery-03"]),
+    ])
+}
+
+fn placed<'a>(page: &'a FusedPage, title: &str) -> &'a [ScoredProduct] {
+    let found = page.placements.iter().find(|placement| placement.title == title);
+    &found.unwrap_or_else(|| panic!("no {title:?} in {:?}", titles(page))).products
+}
+
+fn by(page: &FusedPage, title: &str, via: Via) -> Vec<String> {
+    let of = placed(page, title).iter().filter(|scored| scored.parts.via == via);
+    of.map(|scored| scored.product_id.to_string()).collect()
+}
+
+#[test]
+fn the_found_types_other_products_are_alternatives() {
+    let mut world = World::new();
+    world.settings.alternatives = 0.9;
+    world.settings.max_per_type = 4;
+    let fused = world.fuse(&two()).expect("page");
+    // fruit-01 and -04 are of the first type, and so are -07 and -10.
+    assert_eq!(by(&fused, "Orchard picks", Via::Alternative), ["fruit-07", "fruit-10"]);
+    let found = &placed(&fused, "Orchard picks")[0];
+    assert_eq!((found.product_id.as_str(), found.parts.via), ("fruit-01", Via::Retrieved));
+    let alike = placed(&fused, "Orchard picks").iter().find(|one| one.product_id.as_str() == "fruit-07");
+    assert!((alike.expect("fruit-07").parts.relevance - 0.9).abs() < 1e-6);
+}
+
+#[test]
+fn the_rest_of_the_aisle_is_less_relevant() {
+    let mut world = World::new();
+    world.settings =
+        Settings { alternatives: 0.9, aisle_alternatives: 0.25, max_per_type: 4, ..world.settings };
+    let fused = world.fuse(&two()).expect("page");
+    let relevance = |id: &str| {
+        placed(&fused, "Toast time")
+            .iter()
+            .find(|one| one.product_id.as_str() == id)
+            .map(|one| one.parts.relevance)
+    };
+    // The best of the aisle is of no type that a keyword found, and sells well enough to be shown all the same.
+    assert_eq!(relevance("bakery-01"), Some(0.25), "{:?}", placed(&fused, "Toast time"));
+    world.settings.aisle_alternatives = 0.0;
+    let fused = world.fuse(&two()).expect("page");
+    assert!(by(&fused, "Toast time", Via::Alternative).iter().all(|id| id != "bakery-01"));
+}
+
+/// Wine goes with fruit, bakery does not.
+#[test]
+fn companions_are_bought_together_come_last_and_never_outnumber() {
+    let mut world = World::new();
+    world.settings = Settings { max_companions: 4, cascade_share: 0.5, ..world.settings };
+    world.settings.favorites = vec!["Favorites".into()];
+    world.scores.together.insert(("Fruit", "Wine"), 2.0);
+    let fused = world.fuse(&two()).expect("page");
+    assert_eq!(by(&fused, "Orchard picks", Via::Companion), ["wine-01", "wine-02"]);
+    assert_eq!(products_of(&fused, "Orchard picks"), ["fruit-01", "fruit-04", "wine-01", "wine-02"]);
+    assert!(by(&fused, "Toast time", Via::Companion).is_empty());
+    let relevance = placed(&fused, "Orchard picks")[2].parts.relevance;
+    assert!((relevance - 0.5).abs() < 1e-6, "1 - 1/2: {relevance}");
+
+    world.settings.max_companions = 1;
+    let fused = world.fuse(&two()).expect("page");
+    assert_eq!(by(&fused, "Orchard picks", Via::Companion), ["wine-01"]);
+
+    world.settings = Settings { max_companions: 4, companion_affinity: 2.5, ..world.settings };
+    let fused = world.fuse(&two()).expect("page");
+    assert!(by(&fused, "Orchard picks", Via::Companion).is_empty(), "not close enough");
+}
+
+#[test]
+fn the_cascade_has_its_share_and_favorites_the_rest() {
+    let mut world = World::new();
+    world.settings.cascade_share = 0.5;
+    world.settings.favorites = vec!["Everyday favorites".into(), "More of what you love".into()];
+    let fused = world.fuse(&full_page()).expect("page");
+    let cascade: Vec<&str> = fused
+        .placements
+        .iter()
+        .filter(|placement| placement.source == Source::Cascade)
+        .map(|placement| placement.title.as_str())
+        .collect();
+    assert_eq!(cascade.len(), 2, "{:?}", titles(&fused));
+    // The best that is left, of any aisle; two of a type, as everywhere.
+    let first = products_of(&fused, "Everyday favorites");
+    let second = products_of(&fused, "More of what you love");
+    assert!(first.iter().all(|id| !second.contains(id)));
+    assert_eq!(fused.source, Source::Mixed);
+    assert!(placed(&fused, "Everyday favorites").iter().all(|one| one.parts.via == Via::Ranker));
+    let worst =
+        placed(&fused, "Everyday favorites").iter().map(|one| one.parts.purchases).fold(1.0, f32::min);
+    let best =
+        placed(&fused, "More of what you love").iter().map(|one| one.parts.purchases).fold(0.0, f32::max);
+    assert!(worst >= best, "{worst} < {best}");
+}
+
+/// The themes that bring what the favorites would not show anyway are chosen, the reserve's too.
+#[test]
+fn a_reserve_that_brings_more_is_taken() {
+    let mut world = World::new();
+    world.settings = Settings { cascade_share: 0.5, min_cascade_placements: 1, ..world.settings };
+    let mut judged = page(vec![
+        placement("Crunchy bites", &["snacks-09", "snacks-10"]),
+        placement("Cheese board", &["cheese-01", "cheese-02"]),
+    ]);
+    judged.spare = vec![placement("Toast time", &["bakery-01", "bakery-02"])];
+    let fused = world.fuse(&judged).expect("page");
+    let cascade =
+        |title: &str| fused.placements.iter().any(|one| one.title == title && one.source == Source::Cascade);
+    assert!(
+        cascade("Toast time") && cascade("Cheese board") && !cascade("Crunchy bites"),
+        "{:?}",
+        titles(&fused)
+    );
+}
+
+#[test]
+fn each_further_product_of_a_type_counts_less() {
+    let mut world = World::new();
+    world.settings = Settings { max_per_type: 4, alternatives: 0.0, ..world.settings };
+    let judged = page(vec![
+        placement("Orchard picks", &["fruit-01", "fruit-04", "fruit-07", "fruit-10", "fruit-02", "fruit-03"]),
+        placement("Toast time", &["bakery-02", "bakery-03"]),
+    ]);
+    let of_the_first_type = |world: &World| {
+        let fused = world.fuse(&judged).expect("page");
+        let shown = products_of(&fused, "Orchard picks");
+        ["fruit-01", "fruit-04", "fruit-07", "fruit-10"].iter().filter(|id| shown.contains(*id)).count()
+    };
+    let without = of_the_first_type(&world);
+    world.settings.repeat_discount = 0.5;
+    assert!(of_the_first_type(&world) < without, "{} of {without}", of_the_first_type(&world));
+}
+
+/// worth = ((1 - 0.25) · 0.9 + 0.25 · 0.5 + 2 · 0.1) · business.
+#[test]
+fn a_products_worth_has_its_recent_and_first_purchases_and_its_margin() {
+    let mut world = World::new();
+    world.settings = Settings {
+        momentum: 0.25,
+        discovery: 2.0,
+        margin_weight: 1.0,
+        relevance_weight: 0.0,
+        ranker_weight: 1.0,
+        min_cascade_placements: 1,
+        ..world.settings
+    };
+    world.scores.recent.insert(id("fruit-01"), 0.5);
+    world.scores.first.insert(id("fruit-01"), 0.1);
+    world.change("fruit-01", |product| product.margin = Some(1.0));
+    world.change("fruit-04", |product| product.margin = Some(3.0));
+    let judged = page(vec![placement("Orchard picks", &["fruit-01", "fruit-04"])]);
+    let fused = world.fuse(&judged).expect("page");
+    let [best, second] = placed(&fused, "Orchard picks") else { panic!("two products") };
+    // Margins are relative to the mean of 2.
+    assert_eq!(best.product_id.as_str(), "fruit-04");
+    assert!((best.parts.business - 1.5).abs() < 1e-6 && (second.parts.business - 0.5).abs() < 1e-6);
+    let parts = second.parts;
+    assert_eq!((parts.purchases, parts.recent_purchases, parts.first_purchases), (0.9, 0.5, 0.1));
+    let worth = (0.75 * 0.9 + 0.25 * 0.5 + 2.0 * 0.1) * 0.5;
+    assert!((second.score - worth / (0.81 * 1.5)).abs() < 1e-6, "{}", second.score);
+}
