@@ -42,10 +42,11 @@ build: setup ## build the release binary
 	$(CARGO) build --release --locked
 
 .PHONY: run-local
-run-local: build ## prepare real data, index it, run a night, publish to out/storefronts (SEGMENTS=24, or all)
+run-local: build ## prepare real data, index it, train the ranker, run a night, publish to out/storefronts (SEGMENTS=24, or all)
 	$(ENDCAP) prepare complete-journey --as-of $(AS_OF)
 	$(ENDCAP) index
-	$(ENDCAP) run --segments $(SEGMENTS)
+	$(ENDCAP) train ranker --out out/ranker
+	$(ENDCAP) --config infra/local.toml run --segments $(SEGMENTS)
 	@echo
 	@echo "The storefronts are in out/storefronts, the report in out/report.json. See them with: make serve"
 
