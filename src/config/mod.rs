@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn other_weights_of_fusion_ask_the_models_for_nothing_new() {
         let mut tuned = Config::default();
-        tuned.fuse.ranker_weight = 1.0;
+        tuned.fuse.ranker_weight = 2.0;
         assert_eq!(tuned.cascade_digest(), Config::default().cascade_digest());
         assert_ne!(tuned.digest(), Config::default().digest());
         tuned.aiqa.min_keywords += 1;

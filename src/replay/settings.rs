@@ -52,7 +52,7 @@ impl Default for Settings {
             ranker: RankerChoice::Learned,
             frontier: vec![0.0, 0.25, 0.5, 0.75, 1.0, 1.5],
             validation: vec![day(9, 4), day(10, 2)],
-            new_add_weight: 0.5,
+            new_add_weight: 1.0,
             resamples: 2_000,
             level: 0.95,
             seed: 1,

@@ -39,7 +39,7 @@ impl Weight {
         match self {
             Self::Momentum => &[0.0, 0.1, 0.2, 0.3, 0.4, 0.5],
             Self::Discovery => &[0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0],
-            Self::RelevanceWeight => &[0.1, 0.15, 0.2, 0.3],
+            Self::RelevanceWeight => &[0.2, 0.3, 0.4],
             Self::ModelOrderWeight => &[0.0, 0.1, 0.2],
         }
     }
@@ -135,17 +135,17 @@ mod tests {
 
     /// A smooth hill whose top lies on the grid, and not where the search starts.
     fn hill(settings: &Settings) -> Tally {
-        let adds = 1.0 - (settings.momentum - 0.4).powi(2) - 0.5 * (settings.relevance_weight - 0.2).powi(2);
+        let adds = 1.0 - (settings.momentum - 0.4).powi(2) - 0.5 * (settings.relevance_weight - 0.4).powi(2);
         tally(f64::from(adds), f64::from(settings.discovery.min(0.6)))
     }
 
     #[test]
     fn the_top_of_a_hill_is_found() {
         let Learned { after: best, tried, .. } = search(&Settings::default(), 0.5, hill);
-        assert_eq!((best.settings.momentum, best.settings.relevance_weight), (0.4, 0.2));
+        assert_eq!((best.settings.momentum, best.settings.relevance_weight), (0.4, 0.4));
         assert_eq!(best.settings.discovery, 0.6, "more of it brings nothing");
         assert!((best.objective - (best.adds_per_view + 0.5 * best.new_adds_per_view)).abs() < 1e-12);
-        assert!(tried > 2 * 18, "a second round makes sure");
+        assert!(tried > 30, "a second round makes sure");
     }
 
     #[test]

@@ -40,8 +40,13 @@ fn the_found_types_other_products_are_alternatives() {
 #[test]
 fn the_rest_of_the_aisle_is_less_relevant() {
     let mut world = World::new();
-    world.settings =
-        Settings { alternatives: 0.9, aisle_alternatives: 0.25, max_per_type: 4, ..world.settings };
+    world.settings = Settings {
+        alternatives: 0.9,
+        aisle_alternatives: 0.25,
+        relevance_weight: 0.05,
+        max_per_type: 4,
+        ..world.settings
+    };
     let fused = world.fuse(&two()).expect("page");
     let relevance = |id: &str| {
         placed(&fused, "Toast time")
@@ -110,6 +115,7 @@ fn the_cascade_has_its_share_and_favorites_the_rest() {
 fn a_reserve_that_brings_more_is_taken() {
     let mut world = World::new();
     world.settings = Settings { cascade_share: 0.5, min_cascade_placements: 1, ..world.settings };
+    world.settings.favorites = vec!["Favorites".into(), "More favorites".into()];
     let mut judged = page(vec![
         placement("Crunchy bites", &["snacks-09", "snacks-10"]),
         placement("Cheese board", &["cheese-01", "cheese-02"]),
