@@ -138,6 +138,7 @@ fn told(parts: &ScoreParts) -> String {
     let via = match parts.via {
         Via::Retrieved => format!("found (relevance {:.2})", parts.relevance),
         Via::Alternative => format!("alternative (relevance {:.2})", parts.relevance),
+        Via::Neighbor => format!("same aisle (relevance {:.2})", parts.relevance),
         Via::Companion => format!("companion (relevance {:.2})", parts.relevance),
         Via::Ranker => "ranker".into(),
         Via::Rule => "rule".into(),

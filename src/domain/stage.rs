@@ -138,6 +138,8 @@ pub enum Via {
     Retrieved,
     /// It is of a type that a keyword found.
     Alternative,
+    /// It is of an aisle that a keyword found, and of another type.
+    Neighbor,
     /// Shoppers buy it together with what the keywords found.
     Companion,
     /// The ranker chose it.
@@ -145,6 +147,13 @@ pub enum Via {
     Ranker,
     /// A merchandising rule put it there.
     Rule,
+}
+
+impl Via {
+    /// On a placement that is about something else, though close to it.
+    pub fn is_guest(self) -> bool {
+        matches!(self, Self::Neighbor | Self::Companion)
+    }
 }
 
 /// Where a product's score comes from; private, for the merchandiser.

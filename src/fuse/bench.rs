@@ -97,19 +97,20 @@ impl<'a> Desk<'a> {
             let best = aisles.entry(aisle).or_insert(0.0);
             *best = best.max(found.relevance);
         }
-        let relevance = |product: &Product, of_aisle: f32| match types.get(&type_of(product)) {
-            Some(found) => found.relevance * settings.alternatives,
-            None => of_aisle * settings.aisle_alternatives,
+        let offer = |product: &Product, of_aisle: f32| match types.get(&type_of(product)) {
+            Some(found) => (found.relevance * settings.alternatives, Via::Alternative),
+            None => (of_aisle * settings.aisle_alternatives, Via::Neighbor),
         };
         let of_aisle = |(aisle, most): (&&str, &f32)| {
             let free = self.shelf.of_aisle(aisle).filter(|product| {
                 !homes.contains_key(&product.product_id) && self.featured(product) && self.may_place(product)
             });
-            let scored = free.map(|product| (product, relevance(product, *most)));
-            let offered = scored.filter(|(_, relevance)| *relevance > 0.0);
-            let entry =
-                |(product, relevance)| Entry { product, relevance: Some(relevance), via: Via::Alternative };
-            offered.map(entry).collect::<Vec<_>>()
+            let entry = |product| {
+                let (relevance, via) = offer(product, *most);
+                Entry { product, relevance: Some(relevance), via }
+            };
+            let offered = free.map(entry).filter(|entry| entry.relevance > Some(0.0));
+            offered.collect::<Vec<_>>()
         };
         aisles.iter().flat_map(of_aisle).collect()
     }

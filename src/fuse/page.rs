@@ -115,7 +115,7 @@ impl<'a, 'd> Page<'a, 'd> {
     }
 }
 
-/// Takes products, each once a page, within the quotas and the limits a type and of companions.
+/// Takes products, each once a page, within the quotas and the limits of types, companions and guests.
 ///
 /// What is taken maximises Σ over types Σₖ scoreₖ · discountᵏ, k counting a type's products on the page from 0, best first: a
 /// monotone submodular objective (each further product of a type adds less), for which taking the most gain first is
@@ -128,8 +128,9 @@ struct Picker<'a> {
     types: HashMap<&'a str, usize>,
     max_per_type: usize,
     repeat_discount: f32,
-    /// Companions that may still come.
+    /// Companions, and guests of both kinds, that may still come.
     companions: usize,
+    guests: usize,
     /// Target and how many more may come.
     left: Vec<(&'a Target, usize)>,
 }
@@ -153,6 +154,7 @@ impl<'a> Picker<'a> {
             max_per_type,
             repeat_discount: settings.repeat_discount,
             companions: settings.max_companions,
+            guests: settings.max_guests,
             left,
         }
     }
@@ -199,12 +201,14 @@ impl<'a> Picker<'a> {
         of_type < self.max_per_type
             && !self.used.contains(&product.product_id)
             && (self.companions > 0 || scored.parts.via != Via::Companion)
+            && (self.guests > 0 || !scored.parts.via.is_guest())
             && self.left.iter().all(|(target, left)| *left > 0 || !target.matches(product))
     }
 
     fn take(&mut self, scored: Scored<'a>) {
         self.used.insert(&scored.product.product_id);
         self.companions -= usize::from(scored.parts.via == Via::Companion);
+        self.guests -= usize::from(scored.parts.via.is_guest());
         *self.types.entry(&scored.product.product_type).or_insert(0) += 1;
         for (target, left) in &mut self.left {
             if target.matches(scored.product) {

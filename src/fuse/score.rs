@@ -189,10 +189,15 @@ pub(super) fn sort(scored: &mut [Scored<'_>]) {
     });
 }
 
-/// What a shopper sees of a placement, from the left: what it is about before its companions, each best first.
+/// What a shopper sees of a placement, from the left: what it is about, others of its aisles, companions; each best first.
 pub(super) fn arrange(products: &mut [Scored<'_>]) {
     sort(products);
-    products.sort_by_key(|scored| scored.parts.via == Via::Companion);
+    let class = |via| match via {
+        Via::Companion => 2,
+        Via::Neighbor => 1,
+        _ => 0,
+    };
+    products.sort_by_key(|scored| class(scored.parts.via));
 }
 
 /// A placement's value: its products' values, each discounted by its place as in Järvelin & Kekäläinen,

@@ -39,6 +39,9 @@ pub struct Settings {
     /// Products of a cascade placement that no keyword found, but that are bought together with what was found, at most;
     /// never more than half of the placement.
     pub max_companions: usize,
+    /// Companions and products that are only of a found aisle, together at most: the rest of a cascade placement was found,
+    /// or is of a found type. Fewer keep it closer to its title and cost adds (docs/replay.md).
+    pub max_guests: usize,
     /// How much oftener than the average purchase a companion must be bought with what was found, 1..=100.
     pub companion_affinity: f32,
     /// Share of a page's placements that are the cascade's, where it has as many good ones, 0..=1.
@@ -74,6 +77,7 @@ impl Default for Settings {
             alternatives: 0.9,
             aisle_alternatives: 0.25,
             max_companions: 4,
+            max_guests: 6,
             companion_affinity: 1.1,
             cascade_share: 0.5,
             favorites: ["Everyday favorites", "More of what you love", "Popular picks for you"]

@@ -136,7 +136,7 @@ pub fn origins(report: &Report) -> Result<String, ReplayError> {
     })
 }
 
-/// All adds against adds of products new to the household, each over the ranker-only page, pooled: the arms as dots, the
+/// All adds against adds of products new to the household, each over the ranker-only page, pooled: (c) and (e) as dots, the
 /// frontier's two lines with their weights of first purchases.
 pub fn frontier(report: &Report) -> Result<String, ReplayError> {
     let over =
@@ -146,8 +146,8 @@ pub fn frontier(report: &Report) -> Result<String, ReplayError> {
     if report.pooled.contains_key(&Arm::Ranker) {
         points.push((Arm::Ranker, (0.0, 0.0)));
     }
-    // Far from the frontier, they would squeeze it into a corner.
-    points.retain(|(arm, _)| !matches!(arm, Arm::Popularity | Arm::Cascade) || report.frontier.is_empty());
+    // The others lie far off and would squeeze the lines into a corner.
+    points.retain(|(arm, _)| matches!(arm, Arm::Ranker | Arm::Fused) || report.frontier.is_empty());
     let lines = [
         ("fused, by weight of first purchases", Arm::Fused, line(report, |point| point.fused)),
         ("the same products without themes", Arm::Ranker, line(report, |point| point.unthemed)),
@@ -198,7 +198,8 @@ pub fn frontier(report: &Report) -> Result<String, ReplayError> {
             let above = (point.0, point.1 + (y.end - y.start) * 0.06);
             chart.draw_series([Text::new(label, above, ("sans-serif", 13))])?;
         }
-        chart.configure_series_labels().border_style(GREY).background_style(WHITE).draw()?;
+        let corner = SeriesLabelPosition::LowerLeft;
+        chart.configure_series_labels().position(corner).border_style(GREY).background_style(WHITE).draw()?;
         Ok(())
     })
 }

@@ -56,9 +56,14 @@ fn the_rest_of_the_aisle_is_less_relevant() {
     };
     // The best of the aisle is of no type that a keyword found, and sells well enough to be shown all the same.
     assert_eq!(relevance("bakery-01"), Some(0.25), "{:?}", placed(&fused, "Toast time"));
+    assert_eq!(by(&fused, "Toast time", Via::Neighbor), ["bakery-01"]);
+    assert_eq!(products_of(&fused, "Toast time").last(), Some(&"bakery-01"), "after what the title says");
+    world.settings.max_guests = 0;
+    assert!(by(&world.fuse(&two()).expect("page"), "Toast time", Via::Neighbor).is_empty());
+    world.settings.max_guests = 6;
     world.settings.aisle_alternatives = 0.0;
     let fused = world.fuse(&two()).expect("page");
-    assert!(by(&fused, "Toast time", Via::Alternative).iter().all(|id| id != "bakery-01"));
+    assert!(by(&fused, "Toast time", Via::Neighbor).is_empty());
 }
 
 /// Wine goes with fruit, bakery does not.

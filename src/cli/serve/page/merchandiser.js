@@ -133,7 +133,7 @@ function rankerRanks(products) {
 }
 
 /** How a product came onto its placement. */
-const VIA = { retrieved: "Found", alternative: "Alike", companion: "Goes with it", ranker: "Ranker", rule: "Rule" };
+const VIA = { retrieved: "Found", alternative: "Alike", neighbor: "Same aisle", companion: "Goes with it", ranker: "Ranker", rule: "Rule" };
 
 /** What is expected of 100 visits of the segment. */
 function demand({ purchases, recent_purchases, first_purchases, business }) {
