@@ -13,12 +13,14 @@ another version must not be used:
                      timeouts, TerminateJob. `batch:submitJob` and `.sync` in state machines.
   CloudFormation     AWS::Batch::ComputeEnvironment, JobQueue and JobDefinition.
                      STUBS lists the types that are accepted and do nothing.
-  CloudFront         `cf.kvs()` in CloudFront Functions, from the emulated KeyValueStore.
+  Scheduler          a schedule of a template keeps its time zone.
+  CloudFront         `cf.kvs()` in CloudFront Functions, from the emulated KeyValueStore; its fetches from S3 count as TLS.
 
 A job gets PATH, HOME, credentials and AWS_ENDPOINT_URL, the emulator's own variables that begin with ENDCAP_ or RUST_, and over them
 what its job definition and overrides say. Lambdas get the emulator's whole environment (ministack does that).
 
-Not emulated: compute environments and queues hold jobs back by --slots alone; job state events, logs to CloudWatch, alarms from metrics.
+Not emulated: compute environments and queues hold jobs back by --slots alone; job state events, logs to CloudWatch, alarms from metrics,
+lifecycle rules of a template's bucket, IAM (ministack's AUTH is off), CloudFront's cache (every answer is a miss).
 
 The control server (faults.py) lists and kills jobs and Lambdas and takes rules such as "kill child 2's first attempt after 0.4 s".
 """
@@ -351,10 +353,19 @@ def connect_templates(services, jobs):
         stub._create_compute_environment, "computeEnvironmentArn", "computeEnvironmentName", nothing)
     handlers["AWS::Batch::JobQueue"] = through(stub._create_job_queue, "jobQueueArn", "jobQueueName", queue_numbers)
     handlers["AWS::Batch::JobDefinition"] = through(jobs.register, "jobDefinitionArn", "jobDefinitionName", nothing)
+    create_schedule = handlers["AWS::Scheduler::Schedule"]["create"]
+
+    def schedule(logical_id, properties, stack):
+        name, attributes = create_schedule(logical_id, properties, stack)
+        kept = services.scheduler._schedules[f"{properties.get('GroupName', 'default')}/{name}"]
+        kept["ScheduleExpressionTimezone"] = properties.get("ScheduleExpressionTimezone", "UTC")
+        return name, attributes
+
+    handlers["AWS::Scheduler::Schedule"]["create"] = schedule
     handlers.update({kind: stubbed(kind, reason) for kind, reason in STUBS.items()})
 
 
-def connect_edge_functions(services):
+def connect_cloudfront(services):
     """`import cf from 'cloudfront'` becomes what the function's own store holds at this request."""
     runtime, evaluate = services.cloudfront_js, services.cloudfront_js.evaluate
 
@@ -371,6 +382,19 @@ def connect_edge_functions(services):
 
     runtime.evaluate = with_store
 
+    # CloudFront reaches S3 by TLS, whatever the viewer's request came by; bucket policies ask for it.
+    allows = services.s3._cloudfront_origin_allows
+
+    def allows_by_tls(*asked):
+        origin = services.request_origin
+        token = origin.set((origin.get()[0], True))
+        try:
+            return allows(*asked)
+        finally:
+            origin.reset(token)
+
+    services.s3._cloudfront_origin_allows = allows_by_tls
+
 
 def services():
     """ministack's modules, imported late: they read the environment when they are imported."""
@@ -378,14 +402,15 @@ def services():
 
     from ministack import app
     from ministack.core import cloudfront_js, lambda_runtime
+    from ministack.core.iam_evaluator import _request_origin
     from ministack.core.responses import get_region, new_uuid
-    from ministack.services import batch, cloudfront, cloudfront_keyvaluestore, stepfunctions
+    from ministack.services import batch, cloudfront, cloudfront_keyvaluestore, s3, scheduler, stepfunctions
     from ministack.services.cloudformation import provisioners
 
     return SimpleNamespace(
         app=app, batch=batch, cloudfront=cloudfront, cloudfront_js=cloudfront_js, get_region=get_region,
         keyvaluestore=cloudfront_keyvaluestore, lambda_runtime=lambda_runtime, new_uuid=new_uuid, provisioners=provisioners,
-        stepfunctions=stepfunctions,
+        request_origin=_request_origin, s3=s3, scheduler=scheduler, stepfunctions=stepfunctions,
     )
 
 
@@ -428,7 +453,7 @@ def main():
     connect_batch(modules, jobs)
     connect_state_machines(modules, jobs)
     connect_templates(modules, jobs)
-    connect_edge_functions(modules)
+    connect_cloudfront(modules)
 
     def end(*_):
         jobs.kill_all()
