@@ -8,6 +8,7 @@ ones that go to AWS. Part of `make check-infra`.
 import json
 import sys
 import tempfile
+import time
 import unittest
 import uuid
 from pathlib import Path
@@ -16,7 +17,7 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "emulator"))
-from client import ROOT, Emulator  # noqa: E402
+from client import ROOT, Cdn, Emulator  # noqa: E402
 
 RUN = "2017-11-20-0123456789ab"
 CANARY = "2017-11-20-cccccccccccc"
@@ -315,6 +316,25 @@ class Night(unittest.TestCase):
         # Well-formed, but not there: S3 does not say so to whom may not list.
         self.assertEqual(self.aws.cdn(domain, "/storefront/seg-999")[0], 403)
         self.assertEqual(self.aws.cdn(domain, "/assignments/00")[0], 403)
+
+    def test_nginx_plays_the_cdn(self):
+        self.night()
+        cdn = Cdn(self.aws, self.outputs["DistributionDomainName"], Path(self.folder.name) / "nginx")
+        self.addCleanup(cdn.close)
+        page = f"/runs/{RUN}/segments/seg-001.json"
+        seen = {path: [cdn.get(path) for _ in range(2)] for path in ("/current.json", "/storefront/seg-001", page, f"{page}?bust=1")}
+        for path, answers in seen.items():
+            self.assertEqual([json.loads(body)["run_id"] for _, _, body in answers], [RUN, RUN], path)
+            self.assertEqual(answers[1][1]["x-cache-status"], "HIT", path)
+        self.assertEqual(seen[f"{page}?bust=1"][0][1]["x-cache-status"], "HIT", "the query is no part of the key")
+        for path in ("/", "/storefront//seg-001", "/storefront/x/../seg-001", "/work/plan.json"):
+            self.assertEqual(cdn.get(path)[0], 404, path)
+        # A rollback is seen once the five seconds are over, through the pointer and through the stable address.
+        self.night({"publish": [published(BEFORE)]})
+        deadline = time.monotonic() + 30
+        while {json.loads(cdn.get(path)[2])["run_id"] for path in ("/current.json", "/storefront/seg-001")} != {BEFORE}:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.2)
 
 
 class Whole(unittest.TestCase):

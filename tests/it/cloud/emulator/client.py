@@ -1,6 +1,9 @@
 """Starts the emulator, deploys the template to it and speaks to both, for tests in Python. tests/it/cloud/README.md has it for others."""
+import getpass
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -73,3 +76,40 @@ class Emulator:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
+
+
+class Cdn:
+    """nginx.conf.in before the emulated CloudFront; `get` answers status, headers and body."""
+
+    def __init__(self, emulator, domain, folder):
+        program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+        if program is None:
+            raise RuntimeError("nginx is missing: apt-get install -y --no-install-recommends nginx-light")
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.port = listener.getsockname()[1]
+        filled = (ROOT / "tests/it/cloud/nginx.conf.in").read_text()
+        origin = emulator.endpoint.removeprefix("http://")
+        values = {"PORT": self.port, "ORIGIN": origin, "DISTRIBUTION": domain, "FOLDER": folder, "USER": getpass.getuser()}
+        for name, value in values.items():
+            filled = filled.replace(f"@{name}@", str(value))
+        folder.mkdir(parents=True)
+        (folder / "nginx.conf").write_text(filled)
+        self.process = subprocess.Popen([program, "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"])
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise RuntimeError(f"nginx does not answer; its log is {folder}/error.log")
+
+    def get(self, path):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}") as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
