@@ -6,7 +6,7 @@
 #   cfn-lint      the template against CloudFormation's resource schemas
 #   checkov       the template against security rules
 #   hadolint      the Dockerfile
-#   shellcheck    every shell script
+#   shell         every shell script, by bash -n and shellcheck
 #   python        that every script compiles
 #   suppressions  that each skipped rule says why, beside it
 #   emulator      the whole template deployed, every branch of the state machine (tests/it/cloud/statemachine_test.py)
@@ -17,7 +17,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly VENV=.venv-infra
 readonly STAMP=$VENV/.endcap-infra
-readonly ALL=(edge asl cfn-lint checkov hadolint shellcheck python suppressions emulator)
+readonly ALL=(edge asl cfn-lint checkov hadolint shell python suppressions emulator)
 readonly TEMPLATE=infra/template.yaml DOCKERFILE=infra/Dockerfile MACHINE=infra/statemachine.asl.json
 
 die() {
@@ -56,8 +56,10 @@ scripts() {
 
 # A line that switches a rule off must follow a comment that says why (in YAML: must have a comment of its own).
 unexplained() {
+    local files
+    mapfile -t files < <(scripts | grep -v '^infra/check.sh$')
     awk '/hadolint ignore=|shellcheck disable=/ && previous !~ /^[ \t]*#/ { print FILENAME ":" FNR ": " $0 } { previous = $0 }' \
-        "$DOCKERFILE" $(scripts | grep -v '^infra/check.sh$')
+        "$DOCKERFILE" "${files[@]}"
     awk '/ignore_checks:/ && previous !~ /^[ \t]*#/ { print FILENAME ":" FNR ": " $0 }
          wanted && !/comment: "..................../ { print FILENAME ":" FNR ": no comment for " rule }
          { wanted = 0; previous = $0 }
@@ -71,7 +73,7 @@ check() {
         cfn-lint) "$VENV/bin/cfn-lint" --include-checks I --non-zero-exit-code informational "$TEMPLATE" ;;
         checkov) "$VENV/bin/checkov" --file "$TEMPLATE" --framework cloudformation --skip-download --compact --quiet ;;
         hadolint) "$VENV/bin/hadolint" --failure-threshold style "$DOCKERFILE" ;;
-        shellcheck) scripts | xargs -n 1 bash -n && scripts | xargs "$VENV/bin/shellcheck" ;;
+        shell) scripts | xargs -n 1 bash -n && scripts | xargs "$VENV/bin/shellcheck" ;;
         python) git ls-files -- 'infra/*.py' 'tests/it/cloud/*.py' | PYTHONDONTWRITEBYTECODE=1 xargs python3 -c \
             'import sys; [compile(open(name).read(), name, "exec") for name in sys.argv[1:]]' ;;
         suppressions)

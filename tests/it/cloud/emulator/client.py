@@ -1,4 +1,4 @@
-"""Starts the emulator, deploys the template to it and speaks to both, for tests in Python. tests/it/cloud/README.md has it for others."""
+"""Starts the emulator, deploys the template to it and speaks to both, for tests in Python. docs/cloud.md has it for others."""
 import getpass
 import json
 import os
