@@ -4,7 +4,7 @@
 #   edge          unit tests of the edge function, under node
 #   asl           the state machine, by asl-validator
 #   cfn-lint      the template against CloudFormation's resource schemas
-#   checkov       the template against security rules
+#   checkov       the template and the Dockerfile against security rules
 #   hadolint      the Dockerfile
 #   shell         every shell script, by bash -n and shellcheck
 #   python        that every script compiles
@@ -58,7 +58,8 @@ scripts() {
 unexplained() {
     local files
     mapfile -t files < <(scripts | grep -v '^infra/check.sh$')
-    awk '/hadolint ignore=|shellcheck disable=/ && previous !~ /^[ \t]*#/ { print FILENAME ":" FNR ": " $0 } { previous = $0 }' \
+    awk '/checkov:skip=[A-Z0-9_]*(:.{0,20})?$/ { print FILENAME ":" FNR ": " $0 }
+         /hadolint ignore=|shellcheck disable=/ && previous !~ /^[ \t]*#/ { print FILENAME ":" FNR ": " $0 } { previous = $0 }' \
         "$DOCKERFILE" "${files[@]}"
     awk '/ignore_checks:/ && previous !~ /^[ \t]*#/ { print FILENAME ":" FNR ": " $0 }
          wanted && !/comment: "..................../ { print FILENAME ":" FNR ": no comment for " rule }
@@ -71,7 +72,7 @@ check() {
         edge) node --test infra/edge ;;
         asl) infra/check/node_modules/.bin/asl-validator --json-path "$MACHINE" ;;
         cfn-lint) "$VENV/bin/cfn-lint" --include-checks I --non-zero-exit-code informational "$TEMPLATE" ;;
-        checkov) "$VENV/bin/checkov" --file "$TEMPLATE" --framework cloudformation --skip-download --compact --quiet ;;
+        checkov) "$VENV/bin/checkov" --file "$TEMPLATE" "$DOCKERFILE" --framework cloudformation dockerfile --skip-download --compact --quiet ;;
         hadolint) "$VENV/bin/hadolint" --failure-threshold style "$DOCKERFILE" ;;
         shell) scripts | xargs -n 1 bash -n && scripts | xargs "$VENV/bin/shellcheck" ;;
         python) git ls-files -- 'infra/*.py' 'tests/it/cloud/*.py' | PYTHONDONTWRITEBYTECODE=1 xargs python3 -c \
