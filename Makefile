@@ -72,7 +72,7 @@ train-ranker: build ## train the ranker on out/inputs into out/ranker (then set 
 # Checking
 
 .PHONY: test
-test: setup-test fmt deny ## everything CI checks: format, dependencies, lints, unit and integration tests
+test: setup-test fmt deny check-infra ## everything CI checks: format, dependencies, lints, infrastructure, unit and integration tests
 	$(LINTED) test --release --locked
 
 .PHONY: fmt

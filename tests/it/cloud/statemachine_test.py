@@ -41,7 +41,9 @@ class Night(unittest.TestCase):
         cls.aws = Emulator(f"{sys.executable} {HERE / 'stand_in.py'}", Path(cls.folder.name), environment={"ENDCAP_STAND_IN_SECONDS": "0.2"})
         cls.addClassCleanup(cls.folder.cleanup)
         cls.addClassCleanup(cls.aws.close)
-        cls.outputs = cls.aws.deploy("endcap", HERE / "stand_in.py", WorkerGpus=0, WorkerAttempts=ATTEMPTS, CanaryHoldSeconds=120)
+        # Disabled: at one in the morning it would start a night in the middle of the tests.
+        cls.outputs = cls.aws.deploy(
+            "endcap", HERE / "stand_in.py", WorkerGpus=0, WorkerAttempts=ATTEMPTS, CanaryHoldSeconds=120, ScheduleState="DISABLED")
         cls.s3, cls.cloudwatch, cls.sqs = (cls.aws.client(name) for name in ("s3", "cloudwatch", "sqs"))
         cls.queue = cls.sqs.create_queue(QueueName="messages")["QueueUrl"]
         queue_arn = cls.sqs.get_queue_attributes(QueueUrl=cls.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -273,6 +275,21 @@ class Night(unittest.TestCase):
         self.assertEqual(schedule["FlexibleTimeWindow"], {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15})
         self.assertEqual(schedule["Target"]["Arn"], self.outputs["StateMachineArn"])
         self.assertIn("DeadLetters", schedule["Target"]["DeadLetterConfig"]["Arn"])
+
+    def test_the_scheduler_starts_the_night(self):
+        self.night()
+        scheduler, states = self.aws.client("scheduler"), self.aws.client("stepfunctions")
+        before = {one["executionArn"] for one in states.list_executions(stateMachineArn=self.outputs["StateMachineArn"])["executions"]}
+        (nightly,) = scheduler.list_schedules()["Schedules"]
+        target = scheduler.get_schedule(Name=nightly["Name"])["Target"]
+        scheduler.create_schedule(Name="now", ScheduleExpression="at(2020-01-01T00:00:00)", FlexibleTimeWindow={"Mode": "OFF"}, Target=target)
+        self.addCleanup(scheduler.delete_schedule, Name="now")
+        deadline = time.monotonic() + 30
+        while not (started := [one for one in states.list_executions(stateMachineArn=self.outputs["StateMachineArn"])["executions"]
+                               if one["executionArn"] not in before and one["status"] == "SUCCEEDED"]):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
+        self.assertEqual(len(started), 1)
 
     def test_buckets_are_versioned_encrypted_and_closed(self):
         for name in ("PublicBucketName", "PrivateBucketName", "InputsBucketName"):

@@ -13,7 +13,7 @@ another version must not be used:
                      timeouts, TerminateJob. `batch:submitJob` and `.sync` in state machines.
   CloudFormation     AWS::Batch::ComputeEnvironment, JobQueue and JobDefinition.
                      STUBS lists the types that are accepted and do nothing.
-  Scheduler          a schedule of a template keeps its time zone.
+  Scheduler          a schedule of a template keeps its time zone (cron is evaluated in UTC all the same); looked at twice a second.
   CloudFront         `cf.kvs()` in CloudFront Functions, from the emulated KeyValueStore; its fetches from S3 count as TLS.
 
 A job gets PATH, HOME, credentials and AWS_ENDPOINT_URL, the emulator's own variables that begin with ENDCAP_ or RUST_, and over them
@@ -362,6 +362,7 @@ def connect_templates(services, jobs):
         return name, attributes
 
     handlers["AWS::Scheduler::Schedule"]["create"] = schedule
+    services.scheduler._SCHEDULE_TICK_INTERVAL = 0.5
     handlers.update({kind: stubbed(kind, reason) for kind, reason in STUBS.items()})
 
 
