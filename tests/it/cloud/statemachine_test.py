@@ -42,13 +42,16 @@ class Night(unittest.TestCase):
         cls.addClassCleanup(cls.folder.cleanup)
         cls.addClassCleanup(cls.aws.close)
         # Disabled: at one in the morning it would start a night in the middle of the tests.
-        cls.outputs = cls.aws.deploy(
-            "endcap", HERE / "stand_in.py", WorkerGpus=0, WorkerAttempts=ATTEMPTS, CanaryHoldSeconds=120, ScheduleState="DISABLED")
+        cls.outputs = cls.deploy(WorkerGpus=0, WorkerAttempts=ATTEMPTS, CanaryHoldSeconds=120, ScheduleState="DISABLED")
         cls.s3, cls.cloudwatch, cls.sqs = (cls.aws.client(name) for name in ("s3", "cloudwatch", "sqs"))
         cls.queue = cls.sqs.create_queue(QueueName="messages")["QueueUrl"]
         queue_arn = cls.sqs.get_queue_attributes(QueueUrl=cls.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         cls.aws.client("sns").subscribe(TopicArn=cls.outputs["NightTopicArn"], Protocol="sqs", Endpoint=queue_arn)
         cls.visited = set()
+
+    @classmethod
+    def deploy(cls, **parameters):
+        return cls.aws.deploy("endcap", HERE / "stand_in.py", **parameters)
 
     def setUp(self):
         self.aws.hook("/reset", {})
@@ -257,6 +260,20 @@ class Night(unittest.TestCase):
         deployed = self.aws.client("stepfunctions").describe_state_machine(stateMachineArn=self.outputs["StateMachineArn"])["definition"]
         self.assertNotIn("${", deployed)
         self.assertEqual(list(json.loads(deployed)["States"]), list(DEFINITION["States"]))
+
+    def test_deploying_again_changes_what_changed(self):
+        machine = {"stateMachineArn": self.outputs["StateMachineArn"]}
+        states = self.aws.client("stepfunctions")
+        before = states.describe_state_machine(**machine)["definition"]
+        # Parameters that are not given keep their values.
+        self.assertEqual(self.deploy(), self.outputs)
+        self.assertEqual(states.describe_state_machine(**machine)["definition"], before)
+        updated = self.deploy(WorkerAttemptSeconds=7200)
+        old, new = self.outputs["WorkerJobDefinitionArn"], updated["WorkerJobDefinitionArn"]
+        self.assertNotEqual(new, old, "a job definition's revisions are immutable")
+        self.assertEqual({**updated, "WorkerJobDefinitionArn": old, "RefreshJobDefinitionArn": ""}, {**self.outputs, "RefreshJobDefinitionArn": ""})
+        self.assertIn(new, states.describe_state_machine(**machine)["definition"])
+        type(self).outputs = updated
 
     def test_every_task_has_a_timeout_retries_with_jitter_and_a_catch(self):
         tasks = {name: state for name, state in DEFINITION["States"].items() if state["Type"] == "Task"}
