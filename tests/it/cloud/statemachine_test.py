@@ -340,7 +340,8 @@ class Night(unittest.TestCase):
         for run in (RUN, BEFORE):
             self.night({"publish": [published(run)]})
             status, headers, body = self.aws.cdn(domain, "/storefront/seg-001")
-            self.assertEqual((status, json.loads(body)["run_id"]), (200, run))
+            self.assertEqual(status, 200, body)
+            self.assertEqual(json.loads(body)["run_id"], run)
             self.assertEqual(headers["cache-control"], "public, max-age=5, must-revalidate", "a browser must ask again")
             status, headers, body = self.aws.cdn(domain, f"/runs/{run}/segments/seg-001.json")
             self.assertEqual((status, headers["cache-control"]), (200, "public, max-age=31536000, immutable"))
@@ -358,6 +359,7 @@ class Night(unittest.TestCase):
         page = f"/runs/{RUN}/segments/seg-001.json"
         seen = {path: [cdn.get(path) for _ in range(2)] for path in ("/current.json", "/storefront/seg-001", page, f"{page}?bust=1")}
         for path, answers in seen.items():
+            self.assertEqual([status for status, _, _ in answers], [200, 200], (path, answers))
             self.assertEqual([json.loads(body)["run_id"] for _, _, body in answers], [RUN, RUN], path)
             self.assertEqual(answers[1][1]["x-cache-status"], "HIT", path)
         self.assertEqual(seen[f"{page}?bust=1"][0][1]["x-cache-status"], "HIT", "the query is no part of the key")

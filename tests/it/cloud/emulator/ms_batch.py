@@ -382,6 +382,8 @@ def connect_cloudfront(services):
         return evaluate(code.replace(b"import cf from 'cloudfront';", module.encode()), event)
 
     runtime.evaluate = with_store
+    # ministack gives a function five seconds, node's start included: too few on a machine that compiles at the same time.
+    runtime._EVAL_TIMEOUT = 60
 
     # CloudFront reaches S3 by TLS, whatever the viewer's request came by; bucket policies ask for it.
     allows = services.s3._cloudfront_origin_allows
