@@ -73,7 +73,7 @@ train-ranker: build ## train the ranker on out/inputs into out/ranker (then set 
 # Checking
 
 .PHONY: test
-test: setup-test fmt deny ## everything CI checks: format, dependencies, lints, unit and integration tests
+test: setup-test fmt deny check-infra ## everything CI checks: format, dependencies, lints, infrastructure, unit and integration tests
 	$(LINTED) test --release --locked
 
 .PHONY: fmt
@@ -96,10 +96,15 @@ advisories: setup ## known vulnerabilities; fetches the advisory database, so no
 check-peft: build ## our adapters in Hugging Face PEFT, and PEFT's in ours (installs some 6 GB of PyTorch into .venv-peft)
 	infra/peft/check.sh $(ENDCAP)
 
+.PHONY: check-infra
+check-infra: ## lint and test infra/: template, state machine, edge function, Dockerfile, and all of it on the emulator
+	@infra/setup/setup.sh infra
+	infra/check.sh
+
 .PHONY: screenshot
 screenshot: build setup-test ## retake docs/storefront.png from out/storefronts
 	infra/setup/screenshot.sh $(ENDCAP) docs/storefront.png
 
 .PHONY: clean
-clean: ## remove out/, .venv/ and .venv-peft/ (the shared build stays in CARGO_TARGET_DIR)
-	rm -rf out .venv .venv-peft
+clean: ## remove out/, .venv/, .venv-infra/ and .venv-peft/ (the shared build stays in CARGO_TARGET_DIR)
+	rm -rf out .venv .venv-infra .venv-peft infra/check/node_modules

