@@ -3,7 +3,7 @@
 
 // First match wins, so the specific stands before the general: [words, drawing, hue in degrees of the OKLCH circle].
 const KINDS = [
-  [/\b(dog|cat|pet|kitty|puppy|bird ?seed|litter)\b/, "paw", 60],
+  [/\b((?<!(hot|corn) )dog|cat|pet|kitty|puppy|bird ?seed|litter)\b/, "paw", 60],
   [/\b(baby|diapers?|infant|toddler|formula)\b/, "baby", 230],
   [/\b(flowers?|floral|roses?|bouquets?|carnations?|lil(y|ies)|orchids?|plants?|mums|tulips?|poinsettias?)\b/, "flower", 350],
   [/\b(gift|greeting|wrap(ping)?|christmas|halloween|easter (basket|grass)|party)\b/, "gift", 15],
@@ -29,7 +29,7 @@ const KINDS = [
   [/\b(butter|margarine|shortening)\b/, "butter", 95],
   [/\b(eggs?)\b/, "egg", 70],
   [/\b(bacon|ham|prosciutto)\b/, "bacon", 15],
-  [/\b(sausages?|hot dogs?|franks?|bratwurst|pepperoni|salami|bologna|kielbasa|wieners?)\b/, "sausage", 25],
+  [/\b(sausages?|hot dogs?(?! buns?)|corn dogs?|franks?|bratwurst|pepperoni|salami|bologna|kielbasa|wieners?)\b/, "sausage", 25],
   [/\b(fish|salmon|tilapia|tuna|shrimp|crab|cod|catfish|seafood|lobster|scallops?|trout)\b/, "fish", 220],
   [/\b(chicken|turkey|wings?|poultry|drumsticks?|duck)\b/, "drumstick", 50],
   [/\b(beef|steaks?|pork|ribs?|roasts?|lamb|veal|meat|chops?|tenderloin|jerky|deli|lunchmeat|burgers?|patties)\b/, "steak", 18],
