@@ -63,7 +63,7 @@ impl Default for Settings {
     fn default() -> Self {
         let texts = |all: &[&str]| all.iter().map(ToString::to_string).collect();
         Self {
-            relevance_weight: 0.3,
+            relevance_weight: 0.2,
             ranker_weight: 1.0,
             momentum: 0.2,
             discovery: 0.5,
