@@ -135,11 +135,12 @@ fn shown(at: usize, placement: &FusedPlacement, story: &PageStory) -> String {
 
 /// The parts of a score, for a merchandiser.
 fn told(parts: &ScoreParts) -> String {
+    let judged = || format!("(relevance {:.2}, title fit {:.2})", parts.relevance, parts.fit);
     let via = match parts.via {
-        Via::Retrieved => format!("found (relevance {:.2})", parts.relevance),
-        Via::Alternative => format!("alternative (relevance {:.2})", parts.relevance),
-        Via::Neighbor => format!("same aisle (relevance {:.2})", parts.relevance),
-        Via::Companion => format!("companion (relevance {:.2})", parts.relevance),
+        Via::Retrieved => format!("found {}", judged()),
+        Via::Alternative => format!("alternative {}", judged()),
+        Via::Neighbor => format!("same aisle {}", judged()),
+        Via::Companion => format!("companion {}", judged()),
         Via::Ranker => "ranker".into(),
         Via::Rule => "rule".into(),
     };

@@ -10,7 +10,7 @@ use crate::aiqa::{TitlePolicy, Vocabulary};
 use crate::config::registry::{Kind, ModelFiles, Registry, Roots, VerifiedFiles};
 use crate::datasets::complete_journey::Taxonomy;
 use crate::domain::{Catalog, Digest, Keyword};
-use crate::embed::{Encoder, Memory};
+use crate::embed::{Encoder, Evaluator, Memory};
 use crate::index::Index;
 use crate::lm::{Adapter, Decoder, Engine, Model, ModelConfig, Tokenizer, Weights};
 use crate::night::{Inputs, Student, Tools};
@@ -168,8 +168,10 @@ pub async fn load(context: &Context, catalog: &Catalog, keywords: &[Keyword]) ->
     models.insert(context.config.models.encoder.clone(), encoder_digest);
     let index = index(context, &encoder).await?;
     let policy = policy(context, catalog, keywords)?;
+    let encoder = Memory::new(encoder);
+    let evaluator = Evaluator::new(catalog, &encoder)?;
     Ok(Loaded {
-        tools: Tools { engine, themes, keywords: chooser, encoder: Memory::new(encoder), index, policy },
+        tools: Tools { engine, themes, keywords: chooser, encoder, evaluator, index, policy },
         models,
     })
 }

@@ -14,6 +14,7 @@ pub mod merchandising;
 pub mod ranker;
 pub mod segment;
 pub mod stage;
+pub mod title_fit;
 pub mod training;
 
 pub use catalog::{Catalog, Interaction, Keyword, KeywordKind, Product};

@@ -120,6 +120,14 @@ pub struct JudgedPage {
     pub verdicts: Vec<Verdict>,
 }
 
+impl JudgedPage {
+    /// Of its own placements and the spare ones.
+    pub fn titles(&self) -> Vec<&str> {
+        let placements = self.placements.iter().chain(&self.spare);
+        placements.map(|placement| placement.chosen.design.title.as_str()).collect()
+    }
+}
+
 /// How a page or placement was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -163,6 +171,9 @@ pub struct ScoreParts {
     pub ranker: f32,
     /// Generated relevance, 0..1; 0 for a ranker placement.
     pub relevance: f32,
+    /// How well its type goes under the placement's title, 0..1; 0 for a ranker placement.
+    #[serde(default)]
+    pub fit: f32,
     /// Product of the active boosts and buries.
     pub rule_factor: f32,
     pub pinned: bool,

@@ -5,10 +5,12 @@
 //! stands beside it.
 
 mod encoder;
+mod evaluator;
 mod memory;
 mod settings;
 
 pub use encoder::Encoder;
+pub use evaluator::Evaluator;
 pub use memory::Memory;
 pub use settings::Settings;
 

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::domain::stage::{ProductHit, StockedPlacement, Via};
+use crate::domain::title_fit::TitleFit;
 use crate::domain::{Product, ProductId};
 
 use super::desk::Desk;
@@ -62,7 +63,12 @@ fn type_of(product: &Product) -> (&str, &str) {
 
 impl<'a> Desk<'a> {
     /// Every product that the placement may show, best first.
-    pub(super) fn bench(&self, homes: &HashMap<&'a ProductId, Home>, placement: usize) -> Vec<Scored<'a>> {
+    pub(super) fn bench(
+        &self,
+        homes: &HashMap<&'a ProductId, Home>,
+        placement: usize,
+        fit: Option<TitleFit<'_>>,
+    ) -> Vec<Scored<'a>> {
         let mut entries = self.found(homes, placement);
         let mut types = FoundTypes::new();
         for entry in &entries {
@@ -79,6 +85,9 @@ impl<'a> Desk<'a> {
         let benched =
             entries.iter().map(|entry| &entry.product.product_id).chain(homes.keys().copied()).collect();
         entries.extend(self.companions(&benched, &types));
+        for entry in &mut entries {
+            entry.fit = fit.map(|fit| fit.of_type(&entry.product.product_type));
+        }
         self.scorer.rank(&self.rules, &entries)
     }
 
@@ -86,7 +95,12 @@ impl<'a> Desk<'a> {
     fn found(&self, homes: &HashMap<&'a ProductId, Home>, placement: usize) -> Vec<Entry<'a>> {
         let here = homes.iter().filter(|(_, home)| home.placement == placement);
         let known = here.filter_map(|(id, home)| Some((self.scorer.shop.catalog.get(id)?, home.relevance)));
-        let entry = |(product, relevance)| Entry { product, relevance: Some(relevance), via: Via::Retrieved };
+        let entry = |(product, relevance)| Entry {
+            product,
+            relevance: Some(relevance),
+            fit: None,
+            via: Via::Retrieved,
+        };
         let mut found: Vec<Entry<'a>> =
             known.filter(|(product, _)| self.may_place(product)).map(entry).collect();
         found.sort_by(|a, b| a.product.product_id.cmp(&b.product.product_id));
@@ -111,7 +125,7 @@ impl<'a> Desk<'a> {
             });
             let entry = |product| {
                 let (relevance, via) = offer(product, *most);
-                Entry { product, relevance: Some(relevance), via }
+                Entry { product, relevance: Some(relevance), fit: None, via }
             };
             let offered = free.map(entry).filter(|entry| entry.relevance > Some(0.0));
             offered.collect::<Vec<_>>()
@@ -134,7 +148,7 @@ impl<'a> Desk<'a> {
             if affinity >= self.scorer.settings.companion_affinity {
                 // The share of the visits with both that the average purchase does not explain.
                 let relevance = Some(1.0 - 1.0 / affinity);
-                companions.push(Entry { product, relevance, via: Via::Companion });
+                companions.push(Entry { product, relevance, fit: None, via: Via::Companion });
             }
         }
         companions

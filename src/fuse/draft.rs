@@ -3,6 +3,7 @@
 use crate::domain::Product;
 use crate::domain::merchandising::Target;
 use crate::domain::stage::{JudgedPage, Source};
+use crate::domain::title_fit::TitleFits;
 
 use super::bench::homes;
 use super::desk::Desk;
@@ -43,7 +44,7 @@ impl Purpose<'_> {
 
 impl<'a> Desk<'a> {
     /// The page's own placements and the spare ones with the products they may show, in the model's order.
-    pub(super) fn cascade_drafts(&self, page: &'a JudgedPage) -> Vec<Draft<'a>> {
+    pub(super) fn cascade_drafts(&self, page: &'a JudgedPage, fits: &TitleFits) -> Vec<Draft<'a>> {
         let homes = homes(&page.placements, &page.spare);
         let count = (page.placements.len() + page.spare.len()) as f32;
         let weight = self.scorer.settings.model_order_weight;
@@ -56,7 +57,7 @@ impl<'a> Desk<'a> {
                 title: design.title.clone(),
                 source: Source::Cascade,
                 keywords: keywords.filter(|text| publishable(text)).collect(),
-                bench: self.bench(&homes, at),
+                bench: self.bench(&homes, at, fits.of(&design.title)),
                 purpose: None,
                 prior: 1.0 - weight * at as f32 / count,
                 max_per_type: self.scorer.settings.max_per_type,

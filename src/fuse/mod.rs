@@ -48,6 +48,7 @@ use chrono::NaiveDate;
 use crate::domain::merchandising::Merchandising;
 use crate::domain::ranker::Ranker;
 use crate::domain::stage::{FusedPage, JudgedPage, Source};
+use crate::domain::title_fit::TitleFits;
 use crate::domain::{Catalog, SegmentContext};
 
 use compose::compose;
@@ -102,13 +103,19 @@ impl<'a> Fuser<'a> {
         Self { shop, settings, as_of, shelf: Shelf::new(shop.catalog), mean_margin }
     }
 
-    /// Fuses a judged page. Every rule active for the segment holds on the answer (MER-1).
+    /// Fuses a judged page; `fits` are the evaluator's, of its titles. Every rule active for the segment holds on the answer
+    /// (MER-1).
     ///
     /// Errors: a pin that no page can hold, rules that neither this page nor the ranker's satisfies, or a
     /// catalogue with nothing to show.
-    pub fn fuse(&self, page: &JudgedPage, audience: &Audience<'_>) -> Result<FusedPage, FuseError> {
+    pub fn fuse(
+        &self,
+        page: &JudgedPage,
+        fits: &TitleFits,
+        audience: &Audience<'_>,
+    ) -> Result<FusedPage, FuseError> {
         let desk = self.desk(audience)?;
-        let fused = self.composed(&desk, &desk.cascade_drafts(page));
+        let fused = self.composed(&desk, &desk.cascade_drafts(page, fits));
         let segment = audience.context.segment_id.as_str();
         let enough = self.settings.min_cascade_placements.min(desk.shape.placements);
         let cascade = fused.placements.iter().filter(|placement| placement.source == Source::Cascade).count();

@@ -3,12 +3,13 @@
 //! ```text
 //! demand = (1 - momentum) · purchases + momentum · recent purchases + discovery · first purchases
 //! worth  = demand · business
-//! score  = relevance^a · (worth / the placement's most)^b · rule factors
+//! score  = relevance^a · fit^c · (worth / the placement's most)^b · rule factors
 //! ```
 //!
 //! `business` is the objective's tilt, the season and the margin. The score is a weighted geometric mean times the merchandiser's
-//! factors: a product has to please both experts (Hinton, "Products of experts", ICANN 1999). A placement's *value* has the
-//! worth unscaled, so that placements can be compared.
+//! factors: a product has to please all experts (Hinton, "Products of experts", ICANN 1999): retrieval, the evaluator of
+//! titles ([`crate::domain::title_fit`]) and the ranker. A placement's *value* has the worth unscaled, so that placements
+//! can be compared.
 
 use std::collections::HashSet;
 
@@ -45,6 +46,8 @@ pub(super) struct Scored<'a> {
 pub(super) struct Entry<'a> {
     pub product: &'a Product,
     pub relevance: Option<f32>,
+    /// With its placement's title; `None` where nobody was asked.
+    pub fit: Option<f32>,
     pub via: Via,
 }
 
@@ -146,6 +149,7 @@ impl<'a> Scorer<'a> {
         let weighted = |part: f32, weight: f32| part.powf(weight);
         let floored = |part: f32| part.max(FLOOR);
         let base = relevance.map_or(1.0, |part| weighted(floored(part), self.settings.relevance_weight))
+            * entry.fit.map_or(1.0, |part| weighted(floored(part), self.settings.evaluator_weight))
             * rule_factor;
         Scored {
             product: entry.product,
@@ -155,6 +159,7 @@ impl<'a> Scorer<'a> {
             parts: ScoreParts {
                 ranker: relative,
                 relevance: relevance.unwrap_or(0.0),
+                fit: entry.fit.unwrap_or(0.0),
                 rule_factor,
                 pinned: false,
                 via: entry.via,
@@ -175,7 +180,7 @@ impl<'a> Scorer<'a> {
     ) -> Scored<'a> {
         let worth = self.worth(product);
         let most = others.iter().map(|other| other.worth).fold(worth.total, f32::max);
-        let entry = Entry { product, relevance: Some(0.0), via: Via::Rule };
+        let entry = Entry { product, relevance: Some(0.0), fit: None, via: Via::Rule };
         self.score(entry, worth, most, rules.factor(product))
     }
 }

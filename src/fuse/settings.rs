@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Exponent of a product's relevance to its placement, 0..=4; 0 ignores it.
     pub relevance_weight: f32,
+    /// Exponent of how well a product's type goes under the placement's title, 0..=4; 0 ignores it. More keeps placements
+    /// closer to their titles and costs adds (docs/replay.md).
+    pub evaluator_weight: f32,
     /// Exponent of what the ranker expects, 0..=4; 0 ignores it.
     pub ranker_weight: f32,
     /// Weight of what the segment bought in the last weeks beside what the ranker expects, 0..=1: 0 is the ranker alone.
@@ -64,6 +67,7 @@ impl Default for Settings {
         let texts = |all: &[&str]| all.iter().map(ToString::to_string).collect();
         Self {
             relevance_weight: 0.2,
+            evaluator_weight: 0.3,
             ranker_weight: 1.0,
             momentum: 0.2,
             discovery: 0.5,
@@ -112,6 +116,7 @@ impl Settings {
     /// Checks every value; the message names the key.
     pub fn validate(&self) -> Result<(), String> {
         within("relevance_weight", self.relevance_weight, 0.0, 4.0)?;
+        within("evaluator_weight", self.evaluator_weight, 0.0, 4.0)?;
         within("ranker_weight", self.ranker_weight, 0.0, 4.0)?;
         within("objective_tilt", self.objective_tilt, 0.0, 4.0)?;
         within("out_of_season", self.out_of_season, f32::MIN_POSITIVE, 1.0)?;

@@ -195,5 +195,5 @@ impl<'a> Desk<'a> {
 }
 
 fn ranked(product: &Product) -> Entry<'_> {
-    Entry { product, relevance: None, via: Via::Ranker }
+    Entry { product, relevance: None, fit: None, via: Via::Ranker }
 }

@@ -30,7 +30,7 @@ use crate::aiqa::TitlePolicy;
 use crate::domain::manifest::{ManifestProduct, PageStatus, StorefrontManifest, VariantError};
 use crate::domain::stage::{FusedPage, JudgedPage};
 use crate::domain::{SegmentContext, SegmentId};
-use crate::embed::Memory;
+use crate::embed::{EmbedError, Evaluator, Memory};
 use crate::fuse::{self, Checklist, Finding, FuseError, Fuser, Shop, Stamp};
 use crate::index::Index;
 use crate::ingest::IngestError;
@@ -80,6 +80,8 @@ pub enum NightError {
 pub enum PageError {
     #[error(transparent)]
     Fuse(#[from] FuseError),
+    #[error("its titles could not be evaluated: {0}")]
+    Evaluate(#[from] EmbedError),
     #[error(transparent)]
     Variant(#[from] VariantError),
 }
@@ -100,6 +102,7 @@ pub struct Tools {
     /// Stage 2's; both share the base in the engine.
     pub keywords: Student,
     pub encoder: Memory,
+    pub evaluator: Evaluator,
     pub index: Index,
     pub policy: TitlePolicy,
 }

@@ -359,7 +359,8 @@ impl<'a> GroupRun<'a> {
         let fused = if judged.placements.is_empty() {
             ranker_page.clone()
         } else {
-            self.fuser.fuse(&judged, &audience)?
+            let fits = night.tools.evaluator.fits(&judged.titles(), &night.tools.encoder)?;
+            self.fuser.fuse(&judged, &fits, &audience)?
         };
         let manifest = night.manifest_of_arms(&fused, &ranker_page)?;
         Ok(PageStory {

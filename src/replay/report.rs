@@ -78,6 +78,9 @@ pub struct ArmReport {
     pub ranker_pages: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub below_half: Option<usize>,
+    /// Mean fit of its cascade placements' products with their titles, 0..1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title_fit: Option<f64>,
 }
 
 /// One segment at one origin.
@@ -120,6 +123,7 @@ impl OriginReport {
                 pages: PageFigures::of(&pages[arm], ground, &seen),
                 ranker_pages: fused.map(|fused| fused.ranker_pages),
                 below_half: fused.map(|fused| fused.below_half),
+                title_fit: fused.map(|fused| fused.title_fit),
             };
             (*arm, report)
         };

@@ -104,9 +104,10 @@ fn pages(origin: &OriginReport) -> Vec<Vec<String>> {
         "cascade",
         "empty",
         "below half",
+        "title fit",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for (arm, ArmReport { pages, below_half, .. }) in &origin.arms {
+    for (arm, ArmReport { pages, below_half, title_fit, .. }) in &origin.arms {
         rows.push(vec![
             named(*arm),
             format!("{:.1}", pages.products),
@@ -118,6 +119,7 @@ fn pages(origin: &OriginReport) -> Vec<Vec<String>> {
             format!("{:.0} %", pages.cascade_placements * 100.0),
             pages.empty.to_string(),
             below_half.map(|pages| pages.to_string()).unwrap_or_default(),
+            title_fit.map(|fit| format!("{fit:.3}")).unwrap_or_default(),
         ]);
     }
     rows

@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use candle_core::Device;
-use endcap::embed::{EmbedError, Encoder, Settings, cosine};
+use endcap::domain::Catalog;
+use endcap::embed::{EmbedError, Encoder, Evaluator, Memory, Settings, cosine};
 use serde::Deserialize;
 
+use crate::fuse::shop::product;
 use crate::support;
 
 /// The encoder that `make setup` installs, loaded once.
@@ -90,6 +92,29 @@ fn a_text_of_megabytes_is_cut_and_nothing_else() {
     let long = "fresh apples ".repeat(400);
     let longer = "fresh apples ".repeat(800_000);
     assert_eq!(encode(&[&longer]), encode(&[&long]));
+}
+
+/// The titles are those of published pages whose rows strayed from them.
+#[test]
+fn the_evaluator_knows_what_goes_under_a_title() {
+    let types = ["Milk", "Onions", "Pasta", "Pudding and gelatin", "Ravioli", "White bread"];
+    let catalog = Catalog::new(types.map(|kind| product(kind, "Food", kind)).to_vec());
+    let memory = Memory::new(encoder());
+    let evaluator = Evaluator::new(&catalog, &memory).expect("types");
+    let titles = ["Ravioli with a creamy ricotta", "Pudding and gelatin cups"];
+    let fits = evaluator.fits(&titles, &memory).expect("titles");
+    let by_fit = |title: &str| {
+        let fit = fits.of(title).expect("evaluated");
+        let mut types = types.map(|kind| (kind, fit.of_type(kind)));
+        types.sort_by(|a, b| b.1.total_cmp(&a.1));
+        types
+    };
+    let ravioli = by_fit(titles[0]);
+    assert_eq!((ravioli[0], ravioli[1].0), (("Ravioli", 1.0), "Pasta"), "{ravioli:?}");
+    let pudding = by_fit(titles[1]);
+    assert_eq!(pudding[0], ("Pudding and gelatin", 1.0));
+    assert!(pudding[1..].iter().all(|(_, fit)| *fit < 0.5), "{pudding:?}");
+    assert!(fits.of("Taco night").is_none());
 }
 
 #[test]

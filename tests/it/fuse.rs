@@ -8,6 +8,6 @@ mod pages;
 mod properties;
 mod rule_sets;
 mod rules;
-mod shop;
+pub mod shop;
 mod survey;
 mod verifier;

@@ -9,6 +9,7 @@ use std::process::Output;
 use endcap::domain::manifest::to_bytes;
 use endcap::domain::merchandising::{Merchandising, PageShape};
 use endcap::domain::stage::{ChosenPlacement, JudgedPage, PlacementDesign, ProductHit, StockedPlacement};
+use endcap::domain::title_fit::TitleFits;
 use endcap::domain::{Catalog, Interaction, Product, ProductId, SegmentId};
 use endcap::fuse;
 use endcap::ingest::InteractionRow;
@@ -349,6 +350,7 @@ fn the_fused_arm_is_fusions_page_and_counts_what_is_not() {
         ground: &ground,
         merchandising: &merchandising,
         ranker: &rates,
+        fits: &TitleFits::none(),
         accepts_title: &|_, _| true,
         as_of: as_of(),
     };

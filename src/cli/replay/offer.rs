@@ -1,12 +1,14 @@
 //! What fusion works on at an origin: the cascade's judged pages, the ranker, the title policy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Replay, Shop, cascade};
 use crate::aiqa::TitlePolicy;
 use crate::cli::tools;
 use crate::domain::stage::JudgedPage;
+use crate::domain::title_fit::TitleFits;
 use crate::domain::{SegmentContext, SegmentId};
+use crate::embed::{Evaluator, Memory};
 use crate::fuse;
 use crate::replay::arms::Fusion;
 use crate::replay::{Eligibility, Ground};
@@ -15,6 +17,7 @@ use crate::replay::{Eligibility, Ground};
 pub struct Offer {
     pub judged: BTreeMap<SegmentId, JudgedPage>,
     policy: TitlePolicy,
+    fits: TitleFits,
 }
 
 /// Every segment, with what the cascade offers it.
@@ -25,7 +28,11 @@ impl Offer {
         let inputs = &shop.inputs;
         let policy = tools::policy(replay.context, &inputs.catalog, &inputs.keywords)?;
         let judged = cascade::judged(replay.context, replay.origin, inputs, replay.reporter).await?;
-        Ok(Self { judged, policy })
+        let memory = Memory::new(tools::encoder(replay.context)?.0);
+        let titles: BTreeSet<&str> = judged.values().flat_map(JudgedPage::titles).collect();
+        let titles: Vec<&str> = titles.into_iter().collect();
+        let fits = Evaluator::new(&inputs.catalog, &memory)?.fits(&titles, &memory)?;
+        Ok(Self { judged, policy, fits })
     }
 
     /// Hands everything fusion needs to `work`.
@@ -41,6 +48,7 @@ impl Offer {
             ground,
             merchandising: &inputs.merchandising,
             ranker: &inputs.forecast,
+            fits: &self.fits,
             accepts_title: &accepts_title,
             as_of: inputs.as_of,
         };

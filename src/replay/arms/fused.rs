@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::domain::merchandising::Merchandising;
 use crate::domain::ranker::Ranker;
 use crate::domain::stage::{FusedPage, JudgedPage, Source, StockedPlacement};
+use crate::domain::title_fit::TitleFits;
 use crate::domain::{ProductId, SegmentContext};
 use crate::fuse::{self, Audience, Fuser, Shop};
 use crate::replay::ground::Ground;
@@ -21,12 +22,14 @@ pub struct Fusion<'a> {
     /// Without rules: they would hold in this arm alone.
     pub merchandising: &'a Merchandising,
     pub ranker: &'a dyn Ranker,
+    /// Of all titles of the judged pages.
+    pub fits: &'a TitleFits,
     pub accepts_title: &'a AcceptsTitle<'a>,
     pub as_of: NaiveDate,
 }
 
 /// The pages, and how many segments have the ranker's instead of a fused one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct FusedPages {
     pub pages: Pages,
     /// Without one accepted placement, or with too few after fusion.
@@ -35,6 +38,8 @@ pub struct FusedPages {
     pub below_half: usize,
     /// Neither a fused page nor the ranker's could be made; they count as empty pages.
     pub empty: usize,
+    /// Mean fit with its placement's title of the cascade placements' products, 0..1; 0 without one.
+    pub title_fit: f64,
 }
 
 /// Fuses every segment's judged page under `settings`. A segment without one gets what the night gives it: the ranker's page.
@@ -46,15 +51,17 @@ pub fn fused(
     let shop =
         Shop { catalog: fusion.ground.catalog, merchandising: fusion.merchandising, ranker: fusion.ranker };
     let fuser = Fuser::new(shop, settings, fusion.as_of);
-    let made: Vec<ReplayPage> = pages
+    let made: Vec<(ReplayPage, Vec<f32>)> = pages
         .par_iter()
         .map(|(context, judged)| {
             let page = fuse_one(&fuser, fusion, context, *judged);
-            page.map_or_else(|| ReplayPage::empty(&context.segment_id), replay_page)
+            let fits = page.as_ref().map(cascade_fits).unwrap_or_default();
+            (page.map_or_else(|| ReplayPage::empty(&context.segment_id), replay_page), fits)
         })
         .collect();
-    let mut all = FusedPages::default();
-    for page in made {
+    let mut all =
+        FusedPages { title_fit: mean(made.iter().flat_map(|(_, fits)| fits)), ..Default::default() };
+    for (page, _) in made {
         let cascade = page.placements.iter().filter(|placement| placement.cascade).count();
         all.empty += usize::from(page.placements.is_empty());
         all.ranker_pages += usize::from(cascade == 0 && !page.placements.is_empty());
@@ -75,12 +82,23 @@ fn fuse_one(
     let eligible = judged.map(|page| eligible(fusion.ground, page));
     let page = match &eligible {
         Some(page) if !page.placements.is_empty() => {
-            fuser.fuse(page, &audience).or_else(|_| fuser.ranker_page(&audience))
+            fuser.fuse(page, fusion.fits, &audience).or_else(|_| fuser.ranker_page(&audience))
         }
         _ => fuser.ranker_page(&audience),
     };
     page.inspect_err(|error| tracing::warn!(segment = context.segment_id.as_str(), %error, "no fused page"))
         .ok()
+}
+
+/// How well each product of the page's cascade placements goes under its title.
+fn cascade_fits(page: &FusedPage) -> Vec<f32> {
+    let cascade = page.placements.iter().filter(|placement| placement.source == Source::Cascade);
+    cascade.flat_map(|placement| &placement.products).map(|scored| scored.parts.fit).collect()
+}
+
+fn mean<'a>(values: impl Iterator<Item = &'a f32>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0u32), |(sum, n), value| (sum + f64::from(*value), n + 1));
+    sum / f64::from(count.max(1))
 }
 
 /// The page with eligible products alone, so that all arms choose from the same shop.

@@ -1,6 +1,9 @@
 //! What fusion adds to what retrieval found: others of its types and aisles, companions, favorites, reserves; and what a product is worth.
 
+use std::sync::Arc;
+
 use endcap::domain::stage::{FusedPage, JudgedPage, ScoredProduct, Source, Via};
+use endcap::domain::title_fit::TitleFits;
 use endcap::fuse::Settings;
 
 use super::shop::*;
@@ -64,6 +67,31 @@ fn the_rest_of_the_aisle_is_less_relevant() {
     world.settings.aisle_alternatives = 0.0;
     let fused = world.fuse(&two()).expect("page");
     assert!(by(&fused, "Toast time", Via::Neighbor).is_empty());
+}
+
+/// Of fruit equally relevant and sold equally often, what goes under the title comes first; at weight 0 nobody asks.
+#[test]
+fn what_fits_the_title_comes_first() {
+    let mut world = World::new();
+    world.settings.evaluator_weight = 0.3;
+    let judged = page(vec![placement("Orchard picks", &["fruit-02", "fruit-03"])]);
+    for product in ["fruit-02", "fruit-03"] {
+        world.scores.purchases.insert(id(product), 0.4);
+    }
+    let places = ["Fruit two", "Fruit three"].map(str::to_owned).into_iter().zip(0..).collect();
+    let title = "Orchard picks".to_owned();
+    let fits = TitleFits::new(Arc::new(places), [(title, vec![0.3, 0.6])]);
+    let order = |world: &World, fits| {
+        let fused = world.fuse_fitting(&judged, fits).expect("page");
+        let found = placed(&fused, "Orchard picks").iter().filter(|one| one.parts.via == Via::Retrieved);
+        found.map(|one| (one.product_id.to_string(), one.parts.fit)).collect::<Vec<_>>()
+    };
+    let fitting = order(&world, &fits);
+    let found = |name: &str, fit| (name.to_owned(), fit);
+    assert_eq!(fitting, [found("fruit-03", 1.0), found("fruit-02", 0.5)]);
+    assert_eq!(order(&world, &TitleFits::none()), [found("fruit-02", 0.0), found("fruit-03", 0.0)]);
+    world.settings.evaluator_weight = 0.0;
+    assert_eq!(order(&world, &fits), [found("fruit-02", 0.5), found("fruit-03", 1.0)]);
 }
 
 /// Wine goes with fruit, bakery does not.

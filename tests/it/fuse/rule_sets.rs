@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use endcap::domain::merchandising::*;
 use endcap::domain::segment::Shopping;
 use endcap::domain::stage::{FusedPage, JudgedPage};
+use endcap::domain::title_fit::TitleFits;
 use endcap::domain::{Catalog, Digest, Product, SegmentContext, SegmentId};
 use endcap::fuse::{Audience as Reader, Code, FuseError, Fuser, Ground, Settings, Shop, survey_on};
 use proptest::collection::vec;
@@ -325,7 +326,7 @@ fn night(rules: &Merchandising, catalog: &Catalog, scores: &Scores, contexts: &[
         let made = if n % 8 == 7 {
             fuser.ranker_page(&reader)
         } else {
-            fuser.fuse(&judged(&context.segment_id, n), &reader)
+            fuser.fuse(&judged(&context.segment_id, n), &TitleFits::none(), &reader)
         };
         match (made, reported.get(&context.segment_id)) {
             (Ok(page), None) => {

@@ -12,6 +12,7 @@ use endcap::domain::segment::{ActiveMerchandising, Shopping};
 use endcap::domain::stage::{
     Candidate, ChosenPlacement, FusedPage, JudgedPage, PlacementDesign, ProductHit, StockedPlacement,
 };
+use endcap::domain::title_fit::TitleFits;
 use endcap::domain::{Catalog, KeywordId, Product, ProductId, SegmentContext, SegmentId};
 use endcap::fuse::{
     Audience, CheckablePage, Checklist, FuseError, Fuser, Settings, Shop, Violation, check, check_manifest,
@@ -182,7 +183,11 @@ impl World {
     }
 
     pub fn fuse(&self, page: &JudgedPage) -> Result<FusedPage, FuseError> {
-        self.on_the_night(|fuser, audience| fuser.fuse(page, audience))
+        self.fuse_fitting(page, &TitleFits::none())
+    }
+
+    pub fn fuse_fitting(&self, page: &JudgedPage, fits: &TitleFits) -> Result<FusedPage, FuseError> {
+        self.on_the_night(|fuser, audience| fuser.fuse(page, fits, audience))
     }
 
     pub fn ranker_page(&self) -> Result<FusedPage, FuseError> {

@@ -144,7 +144,7 @@ function demand({ purchases, recent_purchases, first_purchases, business }) {
 function scoreTable(fused, cards) {
   const ranks = rankerRanks(fused.products);
   const rows = fused.products.map((product, at) => {
-    const { ranker, relevance, rule_factor, pinned, via } = product.parts;
+    const { ranker, relevance, fit, rule_factor, pinned, via } = product.parts;
     const { title } = cardOf(cards, product.product_id);
     return el(
       "tr",
@@ -153,11 +153,12 @@ function scoreTable(fused, cards) {
       el("td", VIA[via] ?? ""),
       el("td", { title: demand(product.parts) }, bar(ranker, "ranker")),
       el("td", bar(relevance, "cascade")),
+      el("td", bar(fit ?? 0, "cascade")),
       el("td", { title: (product.rules ?? []).join(", ") }, pinned ? el("span.pill.pill--promo", icon("pin"), "Pin") : rule_factor === 1 ? "" : `×${rule_factor.toFixed(2)}`),
       el("td.number", move(ranks[at], at + 1)),
     );
   });
-  const heads = ["#", "Product", "From", "Worth", "Cascade", "Rules", "By worth"].map((name) => el("th", { scope: "col" }, name));
+  const heads = ["#", "Product", "From", "Worth", "Found", "Title", "Rules", "By worth"].map((name) => el("th", { scope: "col" }, name));
   return el(
     "div.scores",
     { tabindex: "0", role: "region", "aria-label": `Scores: ${fused.title}` },
