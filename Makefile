@@ -106,5 +106,5 @@ screenshot: build setup-test ## retake docs/storefront.png from out/storefronts
 	infra/setup/screenshot.sh $(ENDCAP) docs/storefront.png
 
 .PHONY: clean
-clean: ## remove out/, .venv/, .venv-infra/ and .venv-peft/ (the shared build stays in CARGO_TARGET_DIR)
-	rm -rf out .venv .venv-infra .venv-peft infra/check/node_modules
+clean: ## remove out/, .venv/ and .venv-peft/ (what clones share stays in ~/.cache/endcap)
+	rm -rf out .venv .venv-peft

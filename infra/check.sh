@@ -11,12 +11,13 @@
 #   suppressions  that each skipped rule says why, beside it
 #   emulator      the whole template deployed, every branch of the state machine (tests/it/cloud/statemachine_test.py)
 #
-# infra/check.sh NAME... runs only these. Linters are installed into .venv-infra and infra/check/node_modules, pinned and checked by hash.
+# infra/check.sh NAME... runs only these. Linters are pinned, checked by hash and installed into ~/.cache/endcap/infra-check, where
+# clones share them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly VENV=.venv-infra
-readonly STAMP=$VENV/.endcap-infra
+readonly TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/endcap/infra-check
+readonly VENV=$TOOLS/venv NODE=$TOOLS/node_modules STAMP=$TOOLS/installed
 readonly ALL=(edge asl cfn-lint checkov hadolint shell python suppressions emulator)
 readonly TEMPLATE=infra/template.yaml DOCKERFILE=infra/Dockerfile MACHINE=infra/statemachine.asl.json
 
@@ -30,9 +31,9 @@ need() {
     sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends $2'"
 }
 
-# Changes when the pins, the interpreter or the clone's place change (a venv cannot be moved).
+# Changes when the pins or an interpreter change.
 fingerprint() {
-    { cat infra/check/requirements.txt infra/check/package-lock.json; python3 --version; node --version; pwd -P; } | sha256sum | cut -d ' ' -f 1
+    { cat infra/check/requirements.txt infra/check/package-lock.json; python3 --version; node --version; } | sha256sum | cut -d ' ' -f 1
 }
 
 install_linters() {
@@ -41,13 +42,23 @@ install_linters() {
     need node nodejs
     need npm npm
     wanted=$(fingerprint)
-    [[ ! -f $STAMP || $(<"$STAMP") != "$wanted" ]] || return 0
-    echo "check-infra: installing linters into $VENV and infra/check/node_modules (about 450 MB)"
+    mkdir -p "$TOOLS"
+    # Two clones may check at once: the second waits and finds everything installed.
+    exec 9>"$TOOLS/lock"
+    flock 9
+    if [[ -f $STAMP && $(<"$STAMP") == "$wanted" ]]; then
+        exec 9>&-
+        return 0
+    fi
+    echo "check-infra: installing linters into $TOOLS (about 450 MB, once)"
+    rm -f "$STAMP"
     python3 -m venv --clear "$VENV"
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-compile --no-deps --require-hashes \
         --only-binary :all: --requirement infra/check/requirements.txt </dev/null || die "pip failed; run the same command again"
-    npm ci --prefix infra/check --no-audit --no-fund --loglevel error </dev/null >/dev/null || die "npm failed; run the same command again"
+    cp infra/check/package.json infra/check/package-lock.json "$TOOLS"
+    npm ci --prefix "$TOOLS" --no-audit --no-fund --loglevel error </dev/null >/dev/null || die "npm failed; run the same command again"
     echo "$wanted" >"$STAMP"
+    exec 9>&-
 }
 
 scripts() {
@@ -70,7 +81,7 @@ unexplained() {
 check() {
     case $1 in
         edge) node --test infra/edge ;;
-        asl) infra/check/node_modules/.bin/asl-validator --json-path "$MACHINE" ;;
+        asl) "$NODE/.bin/asl-validator" --json-path "$MACHINE" ;;
         cfn-lint) "$VENV/bin/cfn-lint" --include-checks I --non-zero-exit-code informational "$TEMPLATE" ;;
         checkov) "$VENV/bin/checkov" --file "$TEMPLATE" "$DOCKERFILE" --framework cloudformation dockerfile --skip-download --compact --quiet ;;
         hadolint) "$VENV/bin/hadolint" --failure-threshold style "$DOCKERFILE" ;;
