@@ -196,7 +196,7 @@ pub struct ScoreParts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScoredProduct {
     pub product_id: ProductId,
-    /// Final score; the order of the placement, pins aside.
+    /// Final score: what won it its place. In the row, what goes better under the title may stand before it.
     pub score: f32,
     pub parts: ScoreParts,
     /// Ids of the merchandising rules that pin, boost or bury it.

@@ -34,6 +34,10 @@ const LEAST_WORTH: f32 = 1e-7;
 pub(super) struct Scored<'a> {
     pub product: &'a Product,
     pub score: f32,
+    /// What orders a row: the score with the fit counting more.
+    lead: f32,
+    /// Whether `lead` knows of a fit.
+    evaluated: bool,
     /// What it is worth to the segment, wherever it stands.
     pub worth: f32,
     /// The score with the worth unscaled: comparable across the page.
@@ -151,10 +155,13 @@ impl<'a> Scorer<'a> {
         let base = relevance.map_or(1.0, |part| weighted(floored(part), self.settings.relevance_weight))
             * entry.fit.map_or(1.0, |part| weighted(floored(part), self.settings.evaluator_weight))
             * rule_factor;
+        let score = base * weighted(floored(relative), self.settings.ranker_weight);
         Scored {
             product: entry.product,
             worth: total,
-            score: base * weighted(floored(relative), self.settings.ranker_weight),
+            score,
+            lead: score * entry.fit.map_or(1.0, |part| weighted(floored(part), self.settings.lead_weight)),
+            evaluated: entry.fit.is_some(),
             value: base * weighted(total.max(LEAST_WORTH), self.settings.ranker_weight),
             parts: ScoreParts {
                 ranker: relative,
@@ -198,20 +205,24 @@ pub(super) fn sort(scored: &mut [Scored<'_>]) {
     });
 }
 
-/// What a shopper sees of a placement, from the left: what it is about, others of its aisles, companions; each best first.
+/// What a shopper sees of a placement, from the left: what leads best under its title. Where nobody evaluated the title: what was
+/// found, others of its aisles, companions; each best first.
 pub(super) fn arrange(products: &mut [Scored<'_>]) {
     sort(products);
-    let class = |via| match via {
+    products.sort_by(|a, b| b.lead.total_cmp(&a.lead));
+    let class = |scored: &Scored<'_>| match scored.parts.via {
+        _ if scored.evaluated => 0,
         Via::Companion => 2,
         Via::Neighbor => 1,
         _ => 0,
     };
-    products.sort_by_key(|scored| class(scored.parts.via));
+    products.sort_by_key(class);
 }
 
-/// A placement's value: its products' values, each discounted by its place as in Järvelin & Kekäläinen,
+/// A placement's value: its products' values, highest first, each discounted by its place as in Järvelin & Kekäläinen,
 /// "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20(4), 2002.
 pub(super) fn placement_value(products: &[Scored<'_>]) -> f32 {
-    let discounted = products.iter().enumerate().map(|(at, scored)| scored.value / (at as f32 + 2.0).log2());
-    discounted.sum()
+    let mut values: Vec<f32> = products.iter().map(|scored| scored.value).collect();
+    values.sort_by(|a, b| b.total_cmp(a));
+    values.iter().enumerate().map(|(at, value)| value / (at as f32 + 2.0).log2()).sum()
 }

@@ -13,6 +13,9 @@ pub struct Settings {
     /// Exponent of how well a product's type goes under the placement's title, 0..=4; 0 ignores it. More keeps placements
     /// closer to their titles and costs adds (docs/replay.md).
     pub evaluator_weight: f32,
+    /// Further exponent of the fit in the order of a row, 0..=8: more has it begin with what its title says rather than with what
+    /// sells.
+    pub lead_weight: f32,
     /// Exponent of what the ranker expects, 0..=4; 0 ignores it.
     pub ranker_weight: f32,
     /// Weight of what the segment bought in the last weeks beside what the ranker expects, 0..=1: 0 is the ranker alone.
@@ -66,8 +69,9 @@ impl Default for Settings {
     fn default() -> Self {
         let texts = |all: &[&str]| all.iter().map(ToString::to_string).collect();
         Self {
-            relevance_weight: 0.2,
+            relevance_weight: 0.1,
             evaluator_weight: 0.3,
+            lead_weight: 2.0,
             ranker_weight: 1.0,
             momentum: 0.2,
             discovery: 0.5,
@@ -117,6 +121,7 @@ impl Settings {
     pub fn validate(&self) -> Result<(), String> {
         within("relevance_weight", self.relevance_weight, 0.0, 4.0)?;
         within("evaluator_weight", self.evaluator_weight, 0.0, 4.0)?;
+        within("lead_weight", self.lead_weight, 0.0, 8.0)?;
         within("ranker_weight", self.ranker_weight, 0.0, 4.0)?;
         within("objective_tilt", self.objective_tilt, 0.0, 4.0)?;
         within("out_of_season", self.out_of_season, f32::MIN_POSITIVE, 1.0)?;

@@ -39,7 +39,7 @@ impl Weight {
         match self {
             Self::Momentum => &[0.0, 0.1, 0.2, 0.3, 0.4, 0.5],
             Self::Discovery => &[0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0],
-            Self::RelevanceWeight => &[0.2, 0.3, 0.4],
+            Self::RelevanceWeight => &[0.1, 0.2, 0.3, 0.4],
             Self::ModelOrderWeight => &[0.0, 0.1, 0.2],
         }
     }

@@ -225,6 +225,37 @@ fn a_second_night_with_nothing_changed_asks_the_model_nothing() {
     );
 }
 
+/// While an A/B test runs, a manifest carries both pages: the fused one as it is without the test, and the ranker's alone.
+#[test]
+fn a_night_under_an_experiment_publishes_both_pages() {
+    let shop = ShopFolder::new(&format!("{GROUPS}variants = {{ holdout = \"ranker\" }}\n"));
+    copy(&reference().path("work/answers"), &shop.path("work/answers"));
+    shop.expect(0, &run_args(&[]));
+    let run = shop.pointer()["run_id"].as_str().expect("run id").to_owned();
+    let plain = pages(reference());
+    let under_test = pages(&shop);
+    assert_eq!(under_test.len(), plain.len());
+    for (page, plain) in under_test.iter().zip(&plain) {
+        let segment = page["segment_id"].as_str().expect("segment id");
+        assert_eq!(page["placements"], plain["placements"], "{segment}: a test changes nobody else's page");
+        assert!(plain.get("variants").is_none(), "{segment}");
+        let variants = page["variants"].as_array().expect("variants");
+        assert_eq!((variants.len(), &variants[0]["arm"]), (1, &Value::from("holdout")), "{segment}");
+        let shown = variants[0]["placements"].as_array().expect("placements");
+        let story = json(&shop.path(&format!("work/explain/{run}/{segment}.json")));
+        let ranked = story["ranker_page"]["placements"].as_array().expect("the ranker's page");
+        assert_eq!(shown.len(), ranked.len(), "{segment}");
+        for (shown, ranked) in shown.iter().zip(ranked) {
+            let ids = |placement: &Value| {
+                let products = placement["products"].as_array().into_iter().flatten();
+                products.map(|product| product["product_id"].clone()).collect::<Vec<_>>()
+            };
+            assert_eq!(shown["source"], "ranker", "{segment}");
+            assert_eq!((&shown["title"], ids(shown)), (&ranked["title"], ids(ranked)), "{segment}");
+        }
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("folder");
     for entry in std::fs::read_dir(from).expect("folder").flatten() {

@@ -9,6 +9,7 @@ use crate::domain::stage::{FusedPage, JudgedPage, Source, StockedPlacement};
 use crate::domain::title_fit::TitleFits;
 use crate::domain::{ProductId, SegmentContext};
 use crate::fuse::{self, Audience, Fuser, Shop};
+use crate::replay::evaluate::discount;
 use crate::replay::ground::Ground;
 use crate::replay::page::{Pages, ReplayPage, ReplayPlacement};
 
@@ -38,7 +39,7 @@ pub struct FusedPages {
     pub below_half: usize,
     /// Neither a fused page nor the ranker's could be made; they count as empty pages.
     pub empty: usize,
-    /// Mean fit with its placement's title of the cascade placements' products, 0..1; 0 without one.
+    /// Mean fit with their titles of the cascade placements' products, discounted by place as attraction is, 0..1; 0 without one.
     pub title_fit: f64,
 }
 
@@ -51,16 +52,18 @@ pub fn fused(
     let shop =
         Shop { catalog: fusion.ground.catalog, merchandising: fusion.merchandising, ranker: fusion.ranker };
     let fuser = Fuser::new(shop, settings, fusion.as_of);
-    let made: Vec<(ReplayPage, Vec<f32>)> = pages
+    let made: Vec<(ReplayPage, TitleFigure)> = pages
         .par_iter()
         .map(|(context, judged)| {
             let page = fuse_one(&fuser, fusion, context, *judged);
-            let fits = page.as_ref().map(cascade_fits).unwrap_or_default();
+            let fits = page.as_ref().map(title_fit).unwrap_or_default();
             (page.map_or_else(|| ReplayPage::empty(&context.segment_id), replay_page), fits)
         })
         .collect();
-    let mut all =
-        FusedPages { title_fit: mean(made.iter().flat_map(|(_, fits)| fits)), ..Default::default() };
+    let (fits, weights) =
+        made.iter().fold((0.0, 0.0), |(fits, weights), (_, (fit, weight))| (fits + fit, weights + weight));
+    let title_fit = if weights > 0.0 { fits / weights } else { 0.0 };
+    let mut all = FusedPages { title_fit, ..FusedPages::default() };
     for (page, _) in made {
         let cascade = page.placements.iter().filter(|placement| placement.cascade).count();
         all.empty += usize::from(page.placements.is_empty());
@@ -90,15 +93,16 @@ fn fuse_one(
         .ok()
 }
 
-/// How well each product of the page's cascade placements goes under its title.
-fn cascade_fits(page: &FusedPage) -> Vec<f32> {
-    let cascade = page.placements.iter().filter(|placement| placement.source == Source::Cascade);
-    cascade.flat_map(|placement| &placement.products).map(|scored| scored.parts.fit).collect()
-}
+/// Fits of the products of some cascade placements, discounted by place in the row, and the discounts; both summed.
+type TitleFigure = (f64, f64);
 
-fn mean<'a>(values: impl Iterator<Item = &'a f32>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0u32), |(sum, n), value| (sum + f64::from(*value), n + 1));
-    sum / f64::from(count.max(1))
+fn title_fit(page: &FusedPage) -> TitleFigure {
+    let cascade = page.placements.iter().filter(|placement| placement.source == Source::Cascade);
+    let products = cascade.flat_map(|placement| placement.products.iter().enumerate());
+    products.fold((0.0, 0.0), |(fits, weights), (column, scored)| {
+        let weight = discount(0, column);
+        (fits + weight * f64::from(scored.parts.fit), weights + weight)
+    })
 }
 
 /// The page with eligible products alone, so that all arms choose from the same shop.

@@ -81,7 +81,7 @@ fn what_fits_the_title_comes_first() {
     let places = ["Fruit two", "Fruit three"].map(str::to_owned).into_iter().zip(0..).collect();
     let title = "Orchard picks".to_owned();
     let fits = TitleFits::new(Arc::new(places), [(title, vec![0.3, 0.6])]);
-    let order = |world: &World, fits| {
+    let order = |world: &World, fits: &TitleFits| {
         let fused = world.fuse_fitting(&judged, fits).expect("page");
         let found = placed(&fused, "Orchard picks").iter().filter(|one| one.parts.via == Via::Retrieved);
         found.map(|one| (one.product_id.to_string(), one.parts.fit)).collect::<Vec<_>>()
