@@ -74,7 +74,8 @@ fn the_rest_of_the_aisle_is_less_relevant() {
 fn what_fits_the_title_comes_first() {
     let mut world = World::new();
     world.settings.evaluator_weight = 0.3;
-    let judged = page(vec![placement("Orchard picks", &["fruit-02", "fruit-03"])]);
+    let orchard = placement("Orchard picks", &["fruit-02", "fruit-03"]);
+    let judged = page(vec![orchard, placement("Toast time", &["bakery-02", "bakery-03"])]);
     for product in ["fruit-02", "fruit-03"] {
         world.scores.purchases.insert(id(product), 0.4);
     }
