@@ -1,6 +1,6 @@
 //! The rankers through their public doors.
 
-mod learned;
+pub mod learned;
 
 use endcap::domain::ranker::Ranker;
 use endcap::domain::{Catalog, Product, ProductId, SegmentId};
