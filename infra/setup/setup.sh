@@ -2,7 +2,7 @@
 # Brings everything a fresh clone needs. Idempotent; once done, a call takes milliseconds and fetches nothing.
 #
 #   infra/setup/setup.sh run     what `make run-local` needs: a C compiler, and .venv with models, data and protoc
-#   infra/setup/setup.sh test    the same, and Chromium with its driver for the browser test, node and nginx for the cloud's
+#   infra/setup/setup.sh test    the same, and Chromium with its driver for the browser test
 #   infra/setup/setup.sh infra   what `make check-infra` needs: the first, and node, npm and nginx
 #
 # System packages are installed where this runs as root on Debian; elsewhere the exact command is printed and the
@@ -32,8 +32,8 @@ missing_packages() {
     [[ $PURPOSE != test ]] || has chromium || echo "chromium"
     [[ $PURPOSE != test ]] || has chromedriver || echo "chromium-driver"
     # The emulator runs edge functions in node; nginx plays the CDN.
-    [[ $PURPOSE == run ]] || has node || echo "nodejs"
-    [[ $PURPOSE == run ]] || has nginx || [[ -x /usr/sbin/nginx ]] || echo "nginx-light"
+    [[ $PURPOSE != infra ]] || has node || echo "nodejs"
+    [[ $PURPOSE != infra ]] || has nginx || [[ -x /usr/sbin/nginx ]] || echo "nginx-light"
     [[ $PURPOSE != infra ]] || has npm || echo "npm"
 }
 

@@ -4,8 +4,8 @@ use super::{Product, SegmentId};
 
 /// What purchases of the past say of a segment and a product.
 pub trait Ranker: Send + Sync {
-    /// The product seen alone: expected purchases a visit of the segment, 0..=1. A segment that was never seen gets the
-    /// population's; so does an unknown product get 0.
+    /// The product seen alone: expected purchases a visit of the segment, 0..=1. A segment that was never seen has the
+    /// population's, an unknown product 0.
     fn purchases(&self, segment: &SegmentId, product: &Product) -> f32;
 
     /// The same by the last weeks alone, 0..=1: what is gaining or losing just now.

@@ -1,9 +1,9 @@
 //! What a cascade placement may show: what its keywords found, others of these types and aisles, and what is bought with them.
 //!
-//! Retrieval finds a type's best sellers, not the segment's, so the rest of the type is offered too, and that of its aisle as less
-//! relevant. *Companions* are of other aisles:
-//! of the segment's best products those that visits hold together with what the keywords found, oftener than the
-//! average purchase ([`crate::domain::ranker::Ranker::affinity`]). So "Taco night" shows tortillas and salsa, and then the ground beef.
+//! Retrieval finds a type's best sellers, not the segment's, so the rest of the type is offered too, and that of its aisle
+//! as less relevant. *Companions* are of other aisles: of the segment's best products those that visits hold together with
+//! what the keywords found, oftener than the average purchase ([`crate::domain::ranker::Ranker::affinity`]). So "Taco
+//! night" shows tortillas and salsa, and then the ground beef.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -46,7 +46,7 @@ fn of(placements: &[StockedPlacement], first: usize) -> HashMap<&ProductId, Home
 
 /// A type that a placement's keywords found.
 struct Found<'a> {
-    /// One of its products.
+    /// The first of its products by id.
     product: &'a Product,
     /// Of its most relevant product.
     relevance: f32,
@@ -82,11 +82,15 @@ impl<'a> Desk<'a> {
         self.scorer.rank(&self.rules, &entries)
     }
 
+    /// In order of id.
     fn found(&self, homes: &HashMap<&'a ProductId, Home>, placement: usize) -> Vec<Entry<'a>> {
         let here = homes.iter().filter(|(_, home)| home.placement == placement);
         let known = here.filter_map(|(id, home)| Some((self.scorer.shop.catalog.get(id)?, home.relevance)));
         let entry = |(product, relevance)| Entry { product, relevance: Some(relevance), via: Via::Retrieved };
-        known.filter(|(product, _)| self.may_place(product)).map(entry).collect()
+        let mut found: Vec<Entry<'a>> =
+            known.filter(|(product, _)| self.may_place(product)).map(entry).collect();
+        found.sort_by(|a, b| a.product.product_id.cmp(&b.product.product_id));
+        found
     }
 
     /// The other products of these types and of their aisles.

@@ -55,7 +55,7 @@ fn pin(page: &mut Page<'_, '_>) {
         if *position >= page.placements.len() {
             continue;
         }
-        let mut pinned = desk.scorer.guest(&desk.rules, product, &page.placements[*position].products);
+        let mut pinned = desk.scorer.by_rule(&desk.rules, product, &page.placements[*position].products);
         pinned.parts.pinned = true;
         page.placements[*position].products = with_first(page, *position, pinned);
     }

@@ -1,9 +1,9 @@
 //! Fusion: the last stage before a page is published.
 //!
-//! The cascade's products, with others of their types and what is bought together with them (`bench`), are scored by
-//! the ranker and their relevance (`score`); placements of the cascade and the ranker are chosen so that tonight's rules hold
-//! (`compose`), and the order is set (`finish`). A page that ends with too few of the cascade's placements, or cannot satisfy the rules,
-//! becomes the ranker's own page; if that cannot either, fusion fails and names the rules.
+//! The cascade's products, with others of their types and aisles and what is bought together with them (`bench`), are
+//! scored by the ranker and their relevance (`score`); placements of the cascade and the ranker are chosen so that
+//! tonight's rules hold (`compose`), and the order is set (`finish`). A page that ends with too few of the cascade's
+//! placements, or cannot satisfy the rules, becomes the ranker's own page; if that cannot either, fusion fails and names the rules.
 //!
 //! # Which rule wins
 //!
@@ -137,7 +137,7 @@ impl<'a> Fuser<'a> {
         let shop: Shop<'s> = self.shop;
         Ok(Desk {
             rules: ActiveRules::new(&shop, &audience.context.segment_id, self.as_of)?,
-            scorer: Scorer::new(shop, self.settings, audience.context, (self.as_of, self.mean_margin)),
+            scorer: Scorer::new(shop, self.settings, audience.context, self.as_of, self.mean_margin),
             shape: shop.merchandising.page,
             shelf: &self.shelf,
             accepts_title: audience.accepts_title,

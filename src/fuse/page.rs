@@ -118,8 +118,9 @@ impl<'a, 'd> Page<'a, 'd> {
 /// Takes products, each once a page, within the quotas and the limits of types, companions and guests.
 ///
 /// What is taken maximises Σ over types Σₖ scoreₖ · discountᵏ, k counting a type's products on the page from 0, best first: a
-/// monotone submodular objective (each further product of a type adds less), for which taking the most gain first is
-/// within 1 - 1/e of the best (Nemhauser, Wolsey & Fisher, Mathematical Programming 14, 1978).
+/// monotone submodular objective (each further product of a type adds less). Taking the most gain first is within 1 - 1/e of
+/// the best where the number of places is the only limit (Nemhauser, Wolsey & Fisher, Mathematical Programming 14, 1978), and
+/// within 1 / (p + 1) under the p further limits that bind (Fisher, Nemhauser & Wolsey, Study 8, 1978).
 struct Picker<'a> {
     picked: Vec<Scored<'a>>,
     used: HashSet<&'a ProductId>,

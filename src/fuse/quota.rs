@@ -68,7 +68,7 @@ impl<'a> Page<'a, '_> {
         }
         let desk = self.desk;
         let guests =
-            desk.all_of(target).map(|product| desk.scorer.guest(&desk.rules, product, &here.products));
+            desk.all_of(target).map(|product| desk.scorer.by_rule(&desk.rules, product, &here.products));
         let mut guests: Vec<Scored<'a>> = guests.filter(absent).collect();
         sort(&mut guests);
         guests

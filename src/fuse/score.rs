@@ -33,6 +33,8 @@ const LEAST_WORTH: f32 = 1e-7;
 pub(super) struct Scored<'a> {
     pub product: &'a Product,
     pub score: f32,
+    /// What it is worth to the segment, wherever it stands.
+    pub worth: f32,
     /// The score with the worth unscaled: comparable across the page.
     pub value: f32,
     pub parts: ScoreParts,
@@ -70,7 +72,8 @@ impl<'a> Scorer<'a> {
         shop: Shop<'a>,
         settings: &'a Settings,
         context: &'a SegmentContext,
-        (as_of, mean_margin): (NaiveDate, f32),
+        as_of: NaiveDate,
+        mean_margin: f32,
     ) -> Self {
         let staples = context.staples.iter().map(String::as_str).collect();
         let goal = shop.merchandising.goal(&context.segment_id, as_of);
@@ -146,6 +149,7 @@ impl<'a> Scorer<'a> {
             * rule_factor;
         Scored {
             product: entry.product,
+            worth: total,
             score: base * weighted(floored(relative), self.settings.ranker_weight),
             value: base * weighted(total.max(LEAST_WORTH), self.settings.ranker_weight),
             parts: ScoreParts {
@@ -163,14 +167,14 @@ impl<'a> Scorer<'a> {
     }
 
     /// A product that a rule puts among `others`; it was not searched for, so its relevance is 0.
-    pub(super) fn guest(
+    pub(super) fn by_rule(
         &self,
         rules: &ActiveRules<'a>,
         product: &'a Product,
         others: &[Scored<'a>],
     ) -> Scored<'a> {
         let worth = self.worth(product);
-        let most = others.iter().map(|other| self.worth(other.product).total).fold(worth.total, f32::max);
+        let most = others.iter().map(|other| other.worth).fold(worth.total, f32::max);
         let entry = Entry { product, relevance: Some(0.0), via: Via::Rule };
         self.score(entry, worth, most, rules.factor(product))
     }

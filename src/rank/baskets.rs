@@ -14,7 +14,7 @@ const PRIOR_VISITS: f64 = 5.0;
 
 /// Affinities of all pairs of types.
 #[derive(Debug, Clone)]
-pub struct Baskets {
+pub(super) struct Baskets {
     visits: f64,
     /// Visits that hold each type.
     holding: Vec<f64>,
@@ -25,7 +25,7 @@ pub struct Baskets {
 }
 
 impl Baskets {
-    pub fn new(history: &History) -> Self {
+    pub(super) fn new(history: &History) -> Self {
         let types = history.shelves.type_aisle.len();
         let mut baskets = Self {
             visits: history.visits.len().max(1) as f64,

@@ -67,5 +67,4 @@ pub use schema::{FEATURES, Feature, schema, schema_digest};
 pub use settings::{Recipe, Settings};
 pub use training::{adopt, train};
 pub use trees::Trees;
-pub use trials::FIRST_AFTER_DAYS;
 pub use vectors::{BoxError, TextVectors, TypeVectors};

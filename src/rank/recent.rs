@@ -14,8 +14,8 @@ use super::rates::Sparse;
 
 /// Days whose purchases are looked at.
 pub(super) const RECENT_DAYS: u32 = 28;
-/// Visits at everybody's rate that stand beside a segment's own, *m*. Of 50, 100, 150 and 500 the one that put most adds and
-/// first purchases together on a page of the Complete Journey's origin 2017-10-02.
+/// Visits at everybody's rate that stand beside a segment's own, *m*: between 50, which found more adds in all on the Complete
+/// Journey's origin 2017-10-02, and 500, which found more first purchases.
 const PRIOR_VISITS: f64 = 100.0;
 
 /// Rates of every segment and product.

@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Weight of the prior in a segment's rate, *m*: visits, > 0. A segment with as many of its own is
-    /// believed half. Of 50, 150, 300, 600 and 2,000 the default puts the most of what is bought in the next four weeks on a page
-    /// of 48 products, over 96 segments of the Complete Journey as of 2017-09-04 and 10-02. (The likelihood of all
-    /// products asks for 2,000, because visits of one household repeat; that page is 12 % worse.)
+    /// believed half. The likelihood of all products asks for 2,000, because visits of one household repeat; but a page of 48
+    /// products then misses 8 % of what the default's holds (docs/benchmarks.md).
     pub prior_visits: f64,
     /// Weight of the prior in the population's rates, *k*: visits, > 0. Keeps products that nobody bought
     /// above 0.

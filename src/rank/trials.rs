@@ -1,8 +1,8 @@
 //! First purchases: how often households buy what they have not had in a while.
 //!
 //! A ranker of purchases features what households buy anyway. What they would try is estimated apart, from the purchases
-//! before `as_of`. Of the last [`RECENT_DAYS`] (a third of the history where that is less), *N* is a product's purchases by households that had not bought it in the days
-//! before, each household once, and *V* all visits of households that had not:
+//! before `as_of`. Of the last [`RECENT_DAYS`] (a third of the history where that is less), *N* is a product's purchases by
+//! households that had not bought it in the days before, each household once, and *V* all visits of households that had not:
 //!
 //! ```text
 //! τ(type)    = Σ N / Σ V over the type's products
@@ -21,13 +21,13 @@ use super::history::{Bought, History, Visit};
 use super::recent::RECENT_DAYS;
 
 /// A purchase is a first one where the household had none for so long: 12 weeks.
-pub const FIRST_AFTER_DAYS: u32 = 84;
+const FIRST_AFTER_DAYS: u32 = 84;
 /// Visits at the type's rate that stand beside a product's own, *m*.
 const PRIOR_VISITS: f64 = 300.0;
 
 /// Expected first purchases of every segment and product.
 #[derive(Debug, Clone)]
-pub struct Trials {
+pub(super) struct Trials {
     /// A product's place → τ.
     rates: Vec<f32>,
     /// Segment → its visits, and of these those by households that had a product.
@@ -70,7 +70,7 @@ struct Tally {
 }
 
 impl Trials {
-    pub fn new(history: &History) -> Self {
+    pub(super) fn new(history: &History) -> Self {
         let products = history.shelves.product_type.len();
         let mut tally = Tally {
             recent_days: RECENT_DAYS.min(history.span / 3),

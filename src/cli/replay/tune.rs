@@ -12,7 +12,7 @@ use crate::config::clock::Stopwatch;
 use crate::fuse;
 use crate::night::write_whole;
 use crate::replay::arms::fused;
-use crate::replay::{Eligibility, Learned, Tally, Trial, Weight, Window, evaluate, search};
+use crate::replay::{Eligibility, Ground, Learned, Tally, Trial, Weight, Window, evaluate, search};
 
 #[derive(Debug, clap::Args)]
 pub struct TuneArgs {
@@ -62,10 +62,16 @@ pub async fn tune(args: TuneArgs, context: &Context) -> anyhow::Result<Exit> {
         let offer = Offer::read(&replay, &shop).await?;
         fields.push(Field { shop, offer, eligibility: replay.eligibility() });
     }
+    let grounds: Vec<Ground<'_>> =
+        fields.iter().map(|field| field.shop.ground(&field.eligibility)).collect::<anyhow::Result<_>>()?;
     reporter.begin("fusion", "settings", 0);
     let learned = search(&context.config.fuse, settings.new_add_weight, |settings| {
         reporter.advance(1);
-        Field::adds(&fields, settings)
+        let tallies = fields.iter().zip(&grounds).map(|(field, ground)| field.adds(ground, settings));
+        tallies.fold(Tally::default(), |mut total, tally| {
+            total.merge(&tally);
+            total
+        })
     });
     reporter.end("");
     write_whole(&args.out, toml(&learned, &dates).as_bytes())?;
@@ -83,18 +89,11 @@ struct Field {
 }
 
 impl Field {
-    /// What the validation weeks would have added from the pages that `settings` make.
-    fn adds(fields: &[Self], settings: &fuse::Settings) -> Tally {
-        let mut total = Tally::default();
-        for field in fields {
-            // An origin was replayable when it was read, so it has a ground.
-            let Ok(ground) = field.shop.ground(&field.eligibility) else { continue };
-            let settings = within(&field.eligibility, settings);
-            let made =
-                field.offer.fuse(&field.shop, &ground, |fusion, pages| fused(fusion, &settings, pages));
-            total.merge(&evaluate(&made.pages, &field.shop.visits).total);
-        }
-        total
+    /// What its validation weeks would have added from the pages that `settings` make.
+    fn adds(&self, ground: &Ground<'_>, settings: &fuse::Settings) -> Tally {
+        let settings = within(&self.eligibility, settings);
+        let made = self.offer.fuse(&self.shop, ground, |fusion, pages| fused(fusion, &settings, pages));
+        evaluate(&made.pages, &self.shop.visits).total
     }
 }
 

@@ -95,6 +95,7 @@ pub fn plain() -> Settings {
     Settings {
         relevance_weight: 0.6,
         ranker_weight: 0.4,
+        model_order_weight: 0.1,
         max_per_type: 2,
         repeat_discount: 1.0,
         alternatives: 0.0,
