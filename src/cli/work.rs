@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::clock::Stopwatch;
@@ -38,7 +37,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     listen(stop.clone())?;
     let workspace = tools::workspace(context).await?;
     let plan = Plan::read(&workspace, &args.run).await?;
-    let plan = plan.with_context(|| UsageError(format!("run {} has no plan; plan it first", args.run)))?;
+    let plan = plan.ok_or_else(|| UsageError(format!("run {} has no plan; plan it first", args.run)))?;
     let groups = groups(&plan, context.variables.array_index()?)?;
     let computed = match groups.is_empty() {
         true => Computed::default(),

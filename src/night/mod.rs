@@ -69,8 +69,6 @@ pub enum NightError {
     #[error(transparent)]
     Work(#[from] WorkError),
     #[error(transparent)]
-    Group(#[from] GroupError),
-    #[error(transparent)]
     Fuse(#[from] FuseError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -86,6 +84,16 @@ pub enum NightError {
         "groups {missing:?} of run {run} are not finished; run their shards first (`endcap run --shard i/n`)"
     )]
     Unfinished { run: String, missing: Vec<usize> },
+}
+
+/// Why pages could not be computed; a second start goes on. Apart from [`NightError`], so that whoever only publishes links
+/// nothing of models and index.
+#[derive(Debug, thiserror::Error)]
+pub enum ComputeError {
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    #[error(transparent)]
+    Group(#[from] GroupError),
 }
 
 /// Why a segment's page could not be made.
@@ -205,7 +213,7 @@ impl Night<'_> {
         tools: &Tools,
         groups: impl IntoIterator<Item = usize>,
         stop: &Stop,
-    ) -> Result<Computed, NightError> {
+    ) -> Result<Computed, ComputeError> {
         let fuser = self.fuser();
         let contexts: BTreeMap<&SegmentId, &SegmentContext> =
             self.inputs.segments.iter().map(|context| (&context.segment_id, context)).collect();
@@ -239,7 +247,7 @@ impl Night<'_> {
         &self,
         tools: &Tools,
         contexts: &[&SegmentContext],
-    ) -> Result<Vec<JudgedPage>, NightError> {
+    ) -> Result<Vec<JudgedPage>, ComputeError> {
         Ok(GroupRun::new(self, tools, &self.fuser()).judged(contexts).await?)
     }
 
@@ -251,7 +259,7 @@ impl Night<'_> {
     }
 
     /// A group's record, if it is finished and holds exactly the group's segments.
-    async fn checkpoint(&self, group: usize) -> Result<Option<GroupRecord>, NightError> {
+    async fn checkpoint(&self, group: usize) -> Result<Option<GroupRecord>, WorkError> {
         let record: Option<GroupRecord> =
             self.workspace.read(&self.workspace.group(&self.plan.run_id, group)).await?;
         Ok(record.filter(|record| self.is_of(record, group)))
