@@ -183,10 +183,11 @@ impl Config {
     /// Digest of every setting that can change a page's bytes: paths, publishing, the night's logistics and distillation are
     /// left out, so that moving a folder does not make a new run.
     pub fn digest(&self) -> Digest {
+        let index = self.index.shaping();
         let shaping = (
             (&self.models.student, &self.models.encoder, self.device),
             (&self.models.themes_adapter, &self.models.keywords_adapter),
-            (&self.themes, &self.keywords, &self.encoder, &self.index),
+            (&self.themes, &self.keywords, &self.encoder, &index),
             (&self.aiqa, self.rank.shaping(), &self.fuse),
             self.night.shaping(),
         );
@@ -197,10 +198,11 @@ impl Config {
     /// Digest of every setting that can change what the cascade offers fusion: those of [`Config::digest`] without ranking and
     /// fusion.
     pub fn cascade_digest(&self) -> Digest {
+        let index = self.index.shaping();
         let shaping = (
             (&self.models.student, &self.models.encoder, self.device),
             (&self.models.themes_adapter, &self.models.keywords_adapter),
-            (&self.themes, &self.keywords, &self.encoder, &self.index, &self.aiqa),
+            (&self.themes, &self.keywords, &self.encoder, &index, &self.aiqa),
             self.night.shaping(),
         );
         // As in `digest`.
