@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::config::clock::Stopwatch;
 use crate::domain::RunId;
-use crate::night::{self, Closing, Ending, Metrics, Plan, Publication, Unfinished};
+use crate::night::{self, Closing, Ending, Metrics, NightError, Plan, Publication, Unfinished};
 use crate::publish::{self, Store};
 
 use super::open::{self, Opened};
@@ -36,15 +36,23 @@ pub async fn publish(host: &Host, run: RunId, percent: u8) -> Result<Answered, L
     let config = &host.config;
     let plan = Plan::read(&open::workspace(config).await?, &run).await?;
     let plan = plan.ok_or_else(|| LambdaError::NoPlan(run))?;
-    let opened = opened(host, &plan).await?;
-    let run = opened.night(config, &plan);
+    let mut opened = opened(host, &plan).await?;
     let how = Publication {
         now: host.clock.now(),
         unfinished: Unfinished::CarryOver,
         canary_percent: (percent > 0).then_some(percent),
         assignments: night::load_assignments(&config.paths.inputs, &config.publish).await?,
     };
-    let closing = run.publish(&*opened.store, &how).await?;
+    let closing = match opened.night(config, &plan).publish(&*opened.store, &how).await {
+        // Only a page that nobody made, and that has no older one, is worth reading them for.
+        Err(NightError::NoHistory(segment)) => {
+            tracing::info!(%segment, "the interactions are read for the ranker's page");
+            opened = Opened::new(host, true).await?;
+            opened.inputs.keep_planned(&plan);
+            opened.night(config, &plan).publish(&*opened.store, &how).await?
+        }
+        closing => closing?,
+    };
     if closing.ending != Ending::Stopped {
         follow(host, &*opened.store).await?;
         publish::sweep(&*opened.store, config.publish.keep_runs, &config.publish).await?;
@@ -52,17 +60,13 @@ pub async fn publish(host: &Host, run: RunId, percent: u8) -> Result<Answered, L
     finish(host, &opened, (&plan, closing), watch.seconds()).await
 }
 
-/// The inputs of the planned run, with the interactions only where a page must be made for want of a finished one.
+/// The inputs of the planned run, without the interactions.
 async fn opened(host: &Host, plan: &Plan) -> Result<Opened, LambdaError> {
     let mut opened = Opened::new(host, false).await?;
     opened.inputs.keep_planned(plan);
     let now = Plan::new(&opened.inputs, &opened.recipe, &host.config.night, plan.started_at).run_id;
     if now != plan.run_id {
         return Err(LambdaError::Changed { planned: plan.run_id.clone(), now });
-    }
-    if opened.night(&host.config, plan).has_failures().await? {
-        opened = Opened::new(host, true).await?;
-        opened.inputs.keep_planned(plan);
     }
     Ok(opened)
 }

@@ -28,6 +28,8 @@ pub struct Inputs {
     pub forecast: Forecast,
     /// The interactions.
     pub history: History,
+    /// Whether they were read: forecast and history are an empty shop's where not.
+    pub with_history: bool,
     /// Of all tables, byte for byte.
     pub digest: Digest,
     /// Of those that every page depends on.
@@ -111,8 +113,8 @@ impl Inputs {
         Self::read(from, rank, today, true).await
     }
 
-    /// The same without what the interactions say: enough to plan, and to publish pages that are made. The forecast is an empty
-    /// shop's; the digest is that of all tables.
+    /// The same without what the interactions say: enough to plan, and to publish pages that are made. A page that must be made
+    /// from them is refused ([`NightError::NoHistory`]); the digest is that of all tables.
     pub async fn load_without_history(
         from: &str,
         rank: &rank::Settings,
@@ -182,7 +184,18 @@ impl Inputs {
             keywords: keywords_file.digest(),
             interactions: interactions_file.digest(),
         };
-        Ok(Self { as_of, segments, catalog, keywords, merchandising, forecast, history, digest, files })
+        Ok(Self {
+            as_of,
+            segments,
+            catalog,
+            keywords,
+            merchandising,
+            forecast,
+            history,
+            with_history,
+            digest,
+            files,
+        })
     }
 
     /// What a ranker's features are computed from.

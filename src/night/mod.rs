@@ -84,6 +84,8 @@ pub enum NightError {
         "groups {missing:?} of run {run} are not finished; run their shards first (`endcap run --shard i/n`)"
     )]
     Unfinished { run: String, missing: Vec<usize> },
+    #[error("segment {0} needs the ranker's page, and the interactions were not read")]
+    NoHistory(SegmentId),
 }
 
 /// Why pages could not be computed; a second start goes on. Apart from [`NightError`], so that whoever only publishes links

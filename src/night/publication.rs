@@ -14,7 +14,7 @@ use crate::publish::{self, PublishPlan, Store};
 use super::canary::{Canary, CanaryRun};
 use super::report::Figures;
 use super::settle::{Settled, Settler};
-use super::stages::{GroupRecord, Outcome};
+use super::stages::GroupRecord;
 use super::{Closing, Ending, Night, NightError};
 
 /// Checkpoints that are read before they are needed.
@@ -46,18 +46,6 @@ impl Publication {
 }
 
 impl Night<'_> {
-    /// Whether a page must be made for want of a finished one: whoever publishes then needs the interactions' forecast.
-    pub async fn has_failures(&self) -> Result<bool, NightError> {
-        let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. });
-        let mut records = self.records();
-        while let Some((_, record)) = records.try_next().await? {
-            if record.is_none_or(|record| record.outcomes.values().any(failed)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Settles every segment and publishes.
     pub async fn publish(&self, store: &dyn Store, how: &Publication) -> Result<Closing, NightError> {
         let (settled, figures) = self.settle(store, how).await?;

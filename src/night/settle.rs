@@ -80,6 +80,8 @@ enum Known<'a> {
     Made(&'a Outcome, u64),
     /// By the plan.
     TakenOver,
+    /// By the plan, but its page cannot be read any more.
+    Gone,
     /// Its group was not finished.
     Missing,
 }
@@ -149,6 +151,7 @@ impl<'a> Settler<'a> {
         let (night, segment) = (self.night, &context.segment_id);
         let known = match record.and_then(|record| Some((record.outcomes.get(segment)?, record))) {
             Some((outcome, record)) => Known::Made(outcome, record.tokens.get(segment).copied().unwrap_or(0)),
+            None if night.plan.takes_over(segment) && older.is_none() => Known::Gone,
             None if night.plan.takes_over(segment) => Known::TakenOver,
             None => Known::Missing,
         };
@@ -213,6 +216,7 @@ impl Known<'_> {
         match self {
             Self::Made(Outcome::Failed { stage, reason }, _) => Some((stage, reason)),
             Self::Missing => Some(("worker", "its group was not finished")),
+            Self::Gone => Some(("reuse", "the page that it takes over cannot be read")),
             _ => None,
         }
     }
@@ -316,6 +320,7 @@ fn carry_out(
             let plan = new_page(&story.manifest)?;
             Ok((page(PageStatus::New, plan, &story.manifest), Some((**story).clone())))
         }
+        _ if !night.inputs.with_history => Err(NightError::NoHistory(context.segment_id.clone())),
         _ => {
             let accepts_title = |aisle: &str| accepts_phrase(night, context, aisle);
             let ranked = fuser.ranker_page(&Audience { context, accepts_title: &accepts_title })?;
