@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::bucket::Bucket;
 use super::shop::{Cloud, TWO_SHARDS, expect, statuses};
 
 fn plan(cloud: &Cloud, function: &super::lambda::Function) -> String {
@@ -89,9 +90,9 @@ fn a_worker_that_is_asked_to_stop_keeps_what_was_answered() {
 }
 
 /// The key of an answer of stage 1: those are pages with a persona.
-fn theme_answer(cloud: &Cloud) -> String {
-    let pages = cloud.keys("work/answers/").into_iter().filter(|key| {
-        let answer = cloud.json(key);
+pub fn theme_answer(private: &Bucket) -> String {
+    let pages = private.keys("work/answers/").into_iter().filter(|key| {
+        let answer = private.json(key);
         answer["text"].as_str().is_some_and(|text| text.contains("persona"))
     });
     pages.min().expect("an answer of stage 1")

@@ -1,16 +1,18 @@
 //! A shop in buckets: inputs of three segments, work and published roots, and the binaries over them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, OnceLock};
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
-use endcap::domain::SegmentContext;
+use chrono::NaiveDate;
 use endcap::domain::merchandising::Merchandising;
+use endcap::domain::{HouseholdId, Interaction, ProductId, SegmentContext, SegmentId};
 use endcap::ingest::{self, Location, contract};
 use serde_json::Value;
 
+use super::bucket::Bucket;
 use super::lambda::Function;
 use crate::night::reference;
 use crate::s3_server;
@@ -18,14 +20,22 @@ use crate::support::{inputs, project, site_packages};
 
 /// Segments of the demonstration that these nights are about.
 const SEGMENTS: usize = 3;
+/// Of the interactions that these nights know: four weeks before the demonstration's.
+const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2017, 10, 23).expect("a date");
 
 /// A bucket with `inputs/`, `work/`, `public/`, and the config at `config/endcap.toml`. The index is the shared local one.
 pub struct Cloud {
-    pub bucket: String,
-    pub client: Client,
-    pub runtime: tokio::runtime::Runtime,
+    bucket: Bucket,
     /// Of this machine: what a worker keeps.
     pub local: tempfile::TempDir,
+}
+
+impl Deref for Cloud {
+    type Target = Bucket;
+
+    fn deref(&self) -> &Bucket {
+        &self.bucket
+    }
 }
 
 /// Two groups in two shards.
@@ -36,33 +46,19 @@ impl Cloud {
     pub fn new(bucket: &str, extra: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("runtime");
         let client = runtime.block_on(s3_server::create_bucket(bucket));
-        let local = tempfile::tempdir().expect("temporary folder");
-        let cloud = Self { bucket: bucket.into(), client, runtime, local };
-        let registry = project().join("models/registry.toml");
-        let config = format!("[models]\nregistry = {registry:?}\n{extra}\n");
-        cloud.put("config/endcap.toml", config.into_bytes());
-        for table in [contract::PRODUCTS, contract::KEYWORDS, contract::INTERACTIONS, contract::MERCHANDISING]
-        {
-            cloud.put(&format!("inputs/{table}"), std::fs::read(inputs().join(table)).expect("a table"));
-        }
-        cloud.put_segments(&cloud.segments());
-        cloud.upload(&reference().path("work/answers"), "work/answers");
-        cloud
+        let bucket = Bucket::new(bucket, client, Arc::new(runtime));
+        open_shop(&bucket, extra);
+        bucket.upload(&reference().path("work/answers"), "work/answers");
+        Self { bucket, local: tempfile::tempdir().expect("temporary folder") }
     }
 
     /// The demonstration's first segments.
     pub fn segments(&self) -> Vec<SegmentContext> {
-        let path = Location::Local(inputs().join(contract::SEGMENTS));
-        let file = self.runtime.block_on(ingest::fetch(&path)).expect("segments");
-        let mut segments = ingest::segments(&file).expect("segments");
-        segments.truncate(SEGMENTS);
-        segments
+        segments(&self.bucket)
     }
 
     pub fn put_segments(&self, segments: &[SegmentContext]) {
-        let path = self.local.path().join("segments.parquet");
-        contract::write_segments(&path, segments).expect("segments");
-        self.put("inputs/segments.parquet", std::fs::read(path).expect("segments"));
+        put_segments(&self.bucket, segments);
     }
 
     /// The shop's local twin: the same inputs and answers in folders.
@@ -77,7 +73,7 @@ impl Cloud {
     }
 
     pub fn variables(&self) -> Vec<(String, String)> {
-        let place = |folder: &str| format!("s3://{}/{folder}", self.bucket);
+        let place = |folder: &str| format!("s3://{}/{folder}", self.name);
         let mut variables: Vec<(String, String)> =
             s3_server::environment().map(|(name, value)| (name.into(), value.into())).into();
         let index = inputs().join("index").display().to_string();
@@ -123,49 +119,6 @@ impl Cloud {
         expect(code, self.command(args))
     }
 
-    pub fn put(&self, key: &str, bytes: Vec<u8>) {
-        let put = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(bytes));
-        self.runtime.block_on(put.send()).expect("put");
-    }
-
-    pub fn delete(&self, key: &str) {
-        let delete = self.client.delete_object().bucket(&self.bucket).key(key);
-        self.runtime.block_on(delete.send()).expect("delete");
-    }
-
-    pub fn get(&self, key: &str) -> Option<Vec<u8>> {
-        let get = self.client.get_object().bucket(&self.bucket).key(key);
-        self.runtime.block_on(async {
-            let body = get.send().await.ok()?.body;
-            Some(body.collect().await.expect("body").to_vec())
-        })
-    }
-
-    pub fn json(&self, key: &str) -> Value {
-        let bytes = self.get(key).unwrap_or_else(|| panic!("{key} is missing"));
-        serde_json::from_slice(&bytes).expect("JSON")
-    }
-
-    pub fn keys(&self, prefix: &str) -> Vec<String> {
-        let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
-        let mut pages = list.into_paginator().send();
-        self.runtime.block_on(async {
-            let mut keys = Vec::new();
-            while let Some(page) = pages.next().await {
-                keys.extend(
-                    page.expect("list").contents().iter().filter_map(|one| Some(one.key()?.to_owned())),
-                );
-            }
-            keys
-        })
-    }
-
-    /// Key below `prefix` → bytes.
-    pub fn objects(&self, prefix: &str) -> BTreeMap<String, Vec<u8>> {
-        let below = |key: &String| key.strip_prefix(prefix).expect("prefix").to_owned();
-        self.keys(prefix).iter().map(|key| (below(key), self.get(key).expect("object"))).collect()
-    }
-
     /// The published tree.
     pub fn tree(&self) -> BTreeMap<String, Vec<u8>> {
         self.objects("public/")
@@ -174,16 +127,62 @@ impl Cloud {
     pub fn pointer(&self) -> Value {
         self.json("public/current.json")
     }
+}
 
-    fn upload(&self, folder: &Path, prefix: &str) {
-        for entry in std::fs::read_dir(folder).expect("folder").flatten() {
-            let key = format!("{prefix}/{}", entry.file_name().to_string_lossy());
-            match entry.path().is_dir() {
-                true => self.upload(&entry.path(), &key),
-                false => self.put(&key, std::fs::read(entry.path()).expect("file")),
-            }
-        }
+/// Config and tables of a shop of the demonstration's first segments, where the template has them.
+pub fn open_shop(bucket: &Bucket, extra: &str) {
+    let registry = project().join("models/registry.toml");
+    let config = format!("[models]\nregistry = {registry:?}\n{extra}\n");
+    bucket.put("config/endcap.toml", config.into_bytes());
+    for table in [contract::PRODUCTS, contract::KEYWORDS, contract::MERCHANDISING] {
+        bucket.put(&format!("inputs/{table}"), std::fs::read(inputs().join(table)).expect("a table"));
     }
+    bucket.put(&format!("inputs/{}", contract::INTERACTIONS), recent_interactions().to_vec());
+    put_segments(bucket, &segments(bucket));
+}
+
+/// The interactions of the last weeks: every process of these tests reads them, and the whole table takes it seconds.
+fn recent_interactions() -> &'static [u8] {
+    static TABLE: OnceLock<Vec<u8>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let file = std::fs::read(inputs().join(contract::INTERACTIONS)).expect("interactions");
+        let file = ingest::TableFile::new(contract::INTERACTIONS, file);
+        let mut rows = Vec::new();
+        let mut keep = |row: ingest::InteractionRow<'_>| {
+            if row.date >= FIRST_DAY {
+                rows.push(Interaction {
+                    household_id: HouseholdId::parse(row.household_id).expect("id"),
+                    segment_id: SegmentId::parse(row.segment_id).expect("id"),
+                    visit_id: row.visit_id.into(),
+                    product_id: ProductId::parse(row.product_id).expect("id"),
+                    date: row.date,
+                    quantity: row.quantity,
+                    value: row.value,
+                    impression: row.impression,
+                });
+            }
+        };
+        ingest::interactions(&file, &mut keep).expect("interactions");
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join(contract::INTERACTIONS);
+        contract::write_interactions(&path, &rows).expect("interactions");
+        std::fs::read(path).expect("interactions")
+    })
+}
+
+pub fn segments(bucket: &Bucket) -> Vec<SegmentContext> {
+    let path = Location::Local(inputs().join(contract::SEGMENTS));
+    let file = bucket.runtime.block_on(ingest::fetch(&path)).expect("segments");
+    let mut segments = ingest::segments(&file).expect("segments");
+    segments.truncate(SEGMENTS);
+    segments
+}
+
+pub fn put_segments(bucket: &Bucket, segments: &[SegmentContext]) {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("segments.parquet");
+    contract::write_segments(&path, segments).expect("segments");
+    bucket.put("inputs/segments.parquet", std::fs::read(path).expect("segments"));
 }
 
 #[track_caller]
