@@ -76,6 +76,11 @@ train-ranker: build ## train the ranker on out/inputs into out/ranker (then set 
 test: setup-test fmt deny check-infra ## everything CI checks: format, dependencies, lints, infrastructure, unit and integration tests
 	$(LINTED) test --release --locked
 
+.PHONY: test-cloud
+test-cloud: ## the cloud's tests alone: real binaries, the template on the emulator, injected faults
+	@infra/setup/setup.sh infra
+	$(LINTED) test --release --locked --test it cloud::
+
 .PHONY: fmt
 fmt: ## check the format (`cargo fmt` repairs it)
 	cargo fmt --check

@@ -36,6 +36,7 @@ pub mod fuse;
 pub mod index;
 pub mod ingest;
 pub mod keywords;
+pub mod lambda;
 pub mod lm;
 pub mod night;
 pub mod publish;

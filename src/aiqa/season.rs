@@ -95,6 +95,12 @@ impl Seasons {
         })
     }
 
+    /// The occasions that are near `date`, in the file's order: all that a verdict takes from the date.
+    pub fn near(&self, date: NaiveDate) -> impl Iterator<Item = &str> {
+        let near = self.0.iter().filter(move |occasion| occasion.window.contains(date));
+        near.map(|occasion| occasion.name.as_str())
+    }
+
     /// Whether a catalogue tag (`seasonal-christmas`) stands for an occasion that is near `date`.
     pub fn tag_in_season(&self, tag: &str, date: NaiveDate) -> bool {
         self.0.iter().any(|occasion| occasion.tag.as_deref() == Some(tag) && occasion.window.contains(date))

@@ -123,6 +123,11 @@ impl TitlePolicy {
         Text::read(text).map(|text| self.vocabulary.named(&text.words).collect()).unwrap_or_default()
     }
 
+    /// The occasions that may be named on `date`: all that a verdict takes from the date.
+    pub fn occasions(&self, date: NaiveDate) -> Vec<&str> {
+        self.seasons.near(date).collect()
+    }
+
     /// Whether a catalogue tag (`seasonal-christmas`) stands for an occasion that is near `date`.
     pub fn tag_in_season(&self, tag: &str, date: NaiveDate) -> bool {
         self.seasons.tag_in_season(tag, date)

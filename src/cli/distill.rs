@@ -240,7 +240,12 @@ async fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Exit> {
 async fn judge(drafts: &Drafts, gate: &Gate<'_>, context: &Context) -> anyhow::Result<Ratings> {
     let settings = &context.config.distill;
     let asked = distill::judge_requests(drafts, gate, settings)?;
-    let journal = context.config.paths.work.join("distill/judge.jsonl");
+    let Some(work) = context.config.paths.work_folder() else {
+        return Err(
+            UsageError("the judge's answers need a work root that is a folder (paths.work)".into()).into()
+        );
+    };
+    let journal = work.join("distill/judge.jsonl");
     let requests: Vec<Request> = asked.iter().map(|(_, request)| request.clone()).collect();
     let outcome = ask(&client(&context.variables, settings)?, &requests, &journal, false).await?;
     if outcome.unsent + outcome.unreachable.len() > 0 {

@@ -10,7 +10,11 @@ Exit codes:
   0   all published (or the verb did what was asked)
   1   finished, some segments kept an older page or got the population's
   2   nothing changed, the old pages stand
-  64  bad usage or config";
+  64  bad usage or config
+  75  interrupted; start it again to go on (`endcap work`)";
+
+/// `EX_TEMPFAIL` of `sysexits.h`.
+pub const INTERRUPTED: u8 = 75;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -20,6 +24,8 @@ pub enum Exit {
     /// Nothing changed.
     Unchanged,
     Usage,
+    /// Asked to stop; a second start goes on.
+    Interrupted,
 }
 
 /// A mistake in the call itself, found after parsing.
@@ -52,6 +58,7 @@ impl From<Exit> for ExitCode {
             Exit::Fallbacks => 1,
             Exit::Unchanged => 2,
             Exit::Usage => 64,
+            Exit::Interrupted => INTERRUPTED,
         })
     }
 }

@@ -3,13 +3,14 @@
 use anyhow::Context as _;
 
 use crate::domain::explain::PageStory;
+use crate::domain::manifest::PageStatus;
 use crate::domain::stage::{FusedPage, FusedPlacement, ScoreParts, ScoredProduct, StockedPlacement, Via};
 use crate::domain::{ProductId, RunId, SegmentId};
 use crate::night::Workspace;
-use crate::publish;
+use crate::publish::{self, Store};
 
 use super::exit::{Exit, UsageError};
-use super::{Context, output};
+use super::{Context, output, tools};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -43,8 +44,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
                 .run_id
         }
     };
-    let workspace = Workspace::new(&config.paths.work);
-    let story: Option<PageStory> = workspace.read(&workspace.story(&run, &args.segment))?;
+    let story = story(&tools::workspace(context).await?, &*store, &run, &args.segment).await?;
     let Some(story) = story else {
         let known = publish::read_page(&*store, &run, &args.segment).await?.is_some();
         let problem = match known {
@@ -60,6 +60,22 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         (Some(product), false) => print!("{}", trace(&Traces::of(product, &story), &story)),
     }
     Ok(Exit::Success)
+}
+
+/// The story of a page as `run` shows it: the run's own or, for a page taken over from an earlier night, that night's.
+async fn story(
+    workspace: &Workspace,
+    store: &dyn Store,
+    run: &RunId,
+    segment: &SegmentId,
+) -> anyhow::Result<Option<PageStory>> {
+    if let Some(story) = workspace.read(&workspace.story(run, segment)).await? {
+        return Ok(Some(story));
+    }
+    let page = publish::read_manifest(store, run, segment).await?;
+    let Some(maker) = page.map(|page| page.run_id).filter(|maker| maker != run) else { return Ok(None) };
+    let story: Option<PageStory> = workspace.read(&workspace.story(&maker, segment)).await?;
+    Ok(story.map(|story| PageStory { status: PageStatus::Reused, ..story }))
 }
 
 fn tell(story: &PageStory) -> String {

@@ -1,6 +1,6 @@
 //! `endcap index`: bring the LanceDB tables up to date with the catalogue.
 
-use crate::night::load_shelf;
+use crate::night::{IndexMark, load_shelf};
 
 use super::exit::Exit;
 use super::{Context, output, progress, tools};
@@ -18,12 +18,12 @@ pub struct Args {
 
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let shelf = load_shelf(args.inputs.as_deref().unwrap_or(&context.config.paths.inputs)).await?;
-    let (encoder, _) = tools::encoder(context)?;
+    let (encoder, digest) = tools::encoder(context)?;
     let index = tools::index(context, &encoder).await?;
-    let reporter = progress::reporter();
-    reporter.begin("index", "texts", 0);
-    let report = index.update(&shelf.keywords, &shelf.catalog, &|texts| reporter.advance(texts)).await?;
-    reporter.end("");
+    let workspace = tools::workspace(context).await?;
+    let mark = IndexMark { catalogue: shelf.digest, encoder: digest };
+    let tables = (&shelf.catalog, &shelf.keywords[..]);
+    let report = tools::refresh_index(&index, tables, (&workspace, mark), &*progress::reporter()).await?;
     if args.json {
         output::json(&report)?;
         return Ok(Exit::Success);

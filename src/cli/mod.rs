@@ -1,6 +1,7 @@
 //! The command line: one file a verb. The only room that prints, and that uses `anyhow`.
 
 mod bench;
+mod cost;
 mod distill;
 mod eval;
 mod exit;
@@ -20,17 +21,17 @@ mod status;
 mod summary;
 mod tools;
 mod train;
+mod work;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::Config;
 use crate::config::clock::Clock;
 use crate::config::env::Variables;
+use crate::config::{Config, ConfigError};
 
 use exit::Exit;
 
@@ -39,9 +40,9 @@ use exit::Exit;
 #[derive(Debug, Parser)]
 #[command(name = "endcap", version, propagate_version = true, after_help = exit::HELP)]
 struct Args {
-    /// Config file (TOML); every key has a default
+    /// Config file (TOML) or s3://bucket/key; every key has a default
     #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
+    config: Option<String>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -56,6 +57,8 @@ enum Verb {
     Plan(run::PlanArgs),
     /// Run the night: plan, stages, checkpoints, publish
     Run(run::RunArgs),
+    /// Compute one shard of a planned run: a child of the cloud's array job
+    Work(work::Args),
     /// Publish a run whose shards are all finished
     Publish(run::PublishArgs),
     /// Point back at an older run, after checking it whole
@@ -74,6 +77,8 @@ enum Verb {
     Rules(rules::Args),
     /// Ask a teacher, or import its recorded answers, and write the students' training set
     Distill(distill::Args),
+    /// Reckon what nights in the cloud take and cost
+    Cost(cost::Args),
     /// Measure rates on this machine
     Bench(bench::Args),
     /// Judge the models' answers on held-out segments
@@ -102,8 +107,8 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let variables = Variables::read();
-    start_log(variables.log.as_deref());
-    match dispatch(args, variables) {
+    let finished = start_log(&variables).map_err(Into::into).and_then(|()| dispatch(args, variables));
+    match finished {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("error: {}", output::chain(&error));
@@ -114,23 +119,24 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
     let file = args.config.or_else(|| variables.config.clone());
-    let config = Config::load(file.as_deref(), &variables)?;
     let clock = Clock::new(variables.now()?);
-    let context = Context { config, variables, clock };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        let config = Config::load(file.as_deref(), &variables).await?;
+        let context = Context { config, variables, clock };
         match args.verb {
             Verb::Prepare(args) => prepare::run(args, &context).await,
             Verb::Index(args) => index::run(args, &context).await,
             Verb::Plan(args) => run::plan(args, &context).await,
             Verb::Run(args) => run::run(args, &context).await,
+            Verb::Work(args) => work::run(args, &context).await,
             Verb::Publish(args) => run::publish(args, &context).await,
             Verb::Rollback(args) => rollback::run(args, &context).await,
             Verb::Status(args) => status::run(args, &context).await,
             Verb::Serve(args) => {
                 let paths = &context.config.paths;
                 let options = args
-                    .options(&paths.publish, Some(&paths.work))
+                    .options(&paths.publish, paths.work_folder())
                     .with_publish(context.config.publish.clone());
                 serve::serve(options, serve::shutdown_signal()).await?;
                 Ok(Exit::Success)
@@ -141,6 +147,7 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
             Verb::Explain(args) => explain::run(args, &context).await,
             Verb::Rules(args) => rules::run(args, &context).await,
             Verb::Distill(args) => distill::run(args, &context).await,
+            Verb::Cost(args) => cost::run(args, &context),
             Verb::Bench(args) => bench::run(args, &context),
             Verb::Eval(args) => eval::run(args, &context).await,
             Verb::Experiment(args) => experiment::run(args, &context).await,
@@ -149,10 +156,14 @@ fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
     })
 }
 
-/// Logs go to stderr; `ENDCAP_LOG` sets the filter.
-fn start_log(filter: Option<&str>) {
-    let filter = EnvFilter::new(filter.unwrap_or("warn,endcap=info"));
+/// Logs go to stderr; `ENDCAP_LOG` sets the filter, `ENDCAP_LOG_FORMAT` the form.
+fn start_log(variables: &Variables) -> Result<(), ConfigError> {
+    let filter = EnvFilter::new(variables.log.as_deref().unwrap_or("warn,endcap=info"));
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    log.with_ansi(output::is_terminal()).init();
+    match variables.logs_json()? {
+        true => log.json().flatten_event(true).init(),
+        false => log.with_ansi(output::is_terminal()).init(),
+    }
+    Ok(())
 }

@@ -20,7 +20,9 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let config = &context.config;
     let store = publish::open(&config.paths.publish, &config.publish).await?;
-    let done = publish::rollback(&*store, args.to, context.clock.now(), &config.publish).await?;
+    let now = context.clock.now();
+    let done = publish::rollback(&*store, args.to, now, &config.publish).await?;
+    publish::follow_if_set(&*store, &config.publish.edge_store, now).await?;
     if args.json {
         output::json(&done.pointer)?;
     } else if done.changed {

@@ -6,9 +6,9 @@ use anyhow::Context as _;
 
 use crate::config::clock::Stopwatch;
 use crate::domain::manifest::to_bytes;
-use crate::keywords;
 use crate::night::{
-    Ending, Inputs, Night, Plan, Progress, Recipe, Report, Shard, StageSettings, Workspace, write_whole,
+    self, Ending, IndexMark, Inputs, Night, PageKeys, Plan, Planner, Progress, Publication, Recipe, Report,
+    Shard, Stop, Workspace, write_whole,
 };
 use crate::publish::{self, Store};
 
@@ -77,8 +77,11 @@ pub struct PublishArgs {
 
 /// Everything a run works with, loaded.
 struct Opened {
+    /// Where the inputs lie.
+    from: String,
     inputs: Inputs,
     loaded: Loaded,
+    recipe: Recipe,
     plan: Plan,
     workspace: Workspace,
     store: Arc<dyn Store>,
@@ -91,34 +94,36 @@ impl Opened {
         let mut inputs = inputs(scope, context).await?;
         let progress = progress::reporter();
         let mut loaded = tools::load(context, &inputs.catalog, &inputs.keywords).await?;
-        if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder)? {
+        if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder).await? {
             loaded.models.insert("ranker".into(), digest);
         }
-        refresh_index(&loaded, &inputs, &*progress).await?;
-        let workspace = Workspace::new(&config.paths.work);
+        let workspace = tools::workspace(context).await?;
+        let mark = IndexMark { catalogue: inputs.files.catalogue(), encoder: loaded.encoder };
+        let tables = (&inputs.catalog, &inputs.keywords[..]);
+        tools::refresh_index(&loaded.tools.index, tables, (&workspace, mark), &*progress).await?;
         let store = publish::open(&config.paths.publish, &config.publish).await?;
-        let recipe = recipe(context, &loaded);
-        let planned = Plan::new(&inputs, &recipe, &config.night, context.clock.now());
-        // A run that is published already keeps its start time, even where the work root that knew it is gone.
-        let published = publish::read_index(&*store, &planned.run_id).await?;
-        let start = published.map_or(planned.started_at, |index| index.generated_at);
-        let plan = Plan::open(&workspace, &inputs, &recipe, &config.night, start)?;
-        Ok(Self { inputs, loaded, plan, workspace, store, progress })
+        let recipe = config.recipe(loaded.models.clone());
+        let keys = PageKeys::new(&inputs, &recipe, &loaded.policy, (&config.fuse, &config.night));
+        let planner = Planner {
+            workspace: &workspace,
+            store: &*store,
+            inputs: &inputs,
+            recipe: &recipe,
+            keys: &keys,
+            settings: &config.night,
+        };
+        let plan = planner.plan(context.clock.now()).await?;
+        let from = scope.inputs.clone().unwrap_or_else(|| config.paths.inputs.clone());
+        Ok(Self { from, inputs, loaded, recipe, plan, workspace, store, progress })
     }
 
     fn night<'a>(&'a self, context: &'a Context) -> Night<'a> {
-        let config = &context.config;
         Night {
             inputs: &self.inputs,
-            tools: &self.loaded.tools,
-            settings: StageSettings {
-                themes: &config.themes,
-                keywords: &config.keywords,
-                fuse: &config.fuse,
-                publish: &config.publish,
-                night: &config.night,
-            },
+            policy: &self.loaded.policy,
+            settings: context.config.stages(),
             plan: &self.plan,
+            recipe: &self.recipe,
             workspace: &self.workspace,
             progress: Arc::clone(&self.progress),
         }
@@ -136,24 +141,6 @@ async fn inputs(scope: &Scope, context: &Context) -> anyhow::Result<Inputs> {
     Ok(inputs)
 }
 
-/// An index that is behind the catalogue is brought up to date; one that is not costs a glance.
-async fn refresh_index(loaded: &Loaded, inputs: &Inputs, progress: &dyn Progress) -> anyhow::Result<()> {
-    let index = &loaded.tools.index;
-    progress.begin("index", "texts", 0);
-    index.update(&inputs.keywords, &inputs.catalog, &|texts| progress.advance(texts)).await?;
-    progress.end("");
-    Ok(())
-}
-
-fn recipe(context: &Context, loaded: &Loaded) -> Recipe {
-    let config = &context.config;
-    Recipe {
-        models: loaded.models.clone(),
-        config: config.digest(),
-        templates: vec![config.themes.mode.version(), keywords::VERSION],
-    }
-}
-
 pub async fn plan(args: PlanArgs, context: &Context) -> anyhow::Result<Exit> {
     let opened = Opened::new(&args.scope, context).await?;
     let plan = &opened.plan;
@@ -161,7 +148,9 @@ pub async fn plan(args: PlanArgs, context: &Context) -> anyhow::Result<Exit> {
         output::json(plan)?;
     } else {
         let groups = output::count(plan.groups.len(), "group");
-        println!("{}: {} in {groups}", plan.run_id, output::count(plan.segments(), "segment"));
+        let segments = output::count(plan.segments(), "segment");
+        let (reused, shards) = (plan.reused(), output::count(plan.shards.len(), "shard"));
+        println!("{}: {segments}, {reused} reused, the rest in {groups} and {shards}", plan.run_id);
     }
     Ok(Exit::Success)
 }
@@ -170,7 +159,8 @@ pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<Exit> {
     let watch = Stopwatch::start();
     let opened = Opened::new(&args.scope, context).await?;
     let night = opened.night(context);
-    let resumed = night.compute(args.shard.unwrap_or(Shard::WHOLE)).await?;
+    let groups = args.shard.unwrap_or(Shard::WHOLE).groups(opened.plan.groups.len());
+    let resumed = night.compute(&opened.loaded.tools, groups, &Stop::default()).await?.resumed;
     match args.shard {
         Some(shard) => {
             let groups = shard.groups(opened.plan.groups.len()).count();
@@ -199,9 +189,12 @@ async fn conclude(
 ) -> anyhow::Result<Exit> {
     let config = &context.config;
     let store = &*opened.store;
-    let mut closing = opened.night(context).publish(store, context.clock.now()).await?;
+    let assignments = night::load_assignments(&opened.from, &config.publish).await?;
+    let how = Publication { assignments, ..Publication::whole(context.clock.now()) };
+    let mut closing = opened.night(context).publish(store, &how).await?;
     closing.resumed_groups = resumed;
     if closing.ending != Ending::Stopped {
+        publish::follow_if_set(store, &config.publish.edge_store, how.now).await?;
         publish::sweep(store, config.publish.keep_runs, &config.publish).await?;
     }
     let report: Report = closing.report(&opened.plan, watch.seconds());

@@ -83,9 +83,9 @@ struct Asker {
 }
 
 impl Asker {
-    fn new(context: &Context) -> anyhow::Result<Self> {
+    async fn new(context: &Context) -> anyhow::Result<Self> {
         let students = tools::students(context)?;
-        let workspace = Workspace::new(&context.config.paths.work);
+        let workspace = tools::workspace(context).await?;
         Ok(Self { students, workspace, progress: progress::reporter() })
     }
 
@@ -119,7 +119,7 @@ async fn themes(context: &Context, placements: usize, out: &mut impl Write) -> a
         questions.extend(question);
     }
     let inquiry = Inquiry { stage: "themes", version: stage.version(), prefix: stage.prefix(), questions };
-    let asker = Asker::new(context)?;
+    let asker = Asker::new(context).await?;
     let mut answers = asker.ask(&asker.students.themes, inquiry).await?.into_iter();
     for (segment, asked) in contexts.iter().zip(asked) {
         let answer = if asked { answers.next() } else { None };
@@ -176,7 +176,7 @@ async fn keywords(context: &Context, out: &mut impl Write) -> anyhow::Result<()>
         questions.extend(question);
     }
     let inquiry = Inquiry { stage: "keywords", version: stage.version(), prefix: stage.prefix(), questions };
-    let asker = Asker::new(context)?;
+    let asker = Asker::new(context).await?;
     let mut answers = asker.ask(&asker.students.keywords, inquiry).await?.into_iter();
     for (mut row, (set, asked)) in rows.into_iter().zip(sets) {
         let answer = if asked { answers.next() } else { None };

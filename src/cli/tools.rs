@@ -7,14 +7,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use crate::aiqa::{TitlePolicy, Vocabulary};
+use crate::config::Config;
 use crate::config::registry::{Kind, ModelFiles, Registry, Roots, VerifiedFiles};
 use crate::datasets::complete_journey::Taxonomy;
 use crate::domain::{Catalog, Digest, Keyword};
 use crate::embed::{Encoder, Evaluator, Memory};
-use crate::index::Index;
+use crate::index::{Index, UpdateReport};
 use crate::lm::{Adapter, Decoder, Engine, Model, ModelConfig, Tokenizer, Weights};
-use crate::night::{Inputs, Student, Tools};
-use crate::rank::RankerModel;
+use crate::night::{self, IndexMark, Inputs, Progress, Student, Tools, Workspace};
 
 use super::Context;
 
@@ -155,11 +155,36 @@ pub async fn index(context: &Context, encoder: &Arc<Encoder>) -> anyhow::Result<
     Ok(Index::open(&config.paths.index, Arc::clone(encoder), config.index.clone()).await?)
 }
 
+/// The work root.
+pub async fn workspace(context: &Context) -> anyhow::Result<Workspace> {
+    let Config { paths, publish, .. } = &context.config;
+    Ok(Workspace::open(&paths.work, &paths.cache, publish).await?)
+}
+
+/// Brings the index up to the catalogue, and writes down that it was: one that is not behind costs a glance.
+pub async fn refresh_index(
+    index: &Index,
+    (catalog, keywords): (&Catalog, &[Keyword]),
+    (workspace, mark): (&Workspace, IndexMark),
+    progress: &dyn Progress,
+) -> anyhow::Result<UpdateReport> {
+    progress.begin("index", "texts", 0);
+    let report = index.update(keywords, catalog, &|texts| progress.advance(texts)).await?;
+    progress.end("");
+    if workspace.read::<IndexMark>(&workspace.index()).await? != Some(mark) {
+        workspace.write(&workspace.index(), &mark).await?;
+    }
+    Ok(report)
+}
+
 /// Everything a night needs.
 pub struct Loaded {
     pub tools: Tools,
+    pub policy: TitlePolicy,
     /// Registry name → digest, of every model and adapter.
     pub models: BTreeMap<String, Digest>,
+    /// Of the encoder's files.
+    pub encoder: Digest,
 }
 
 pub async fn load(context: &Context, catalog: &Catalog, keywords: &[Keyword]) -> anyhow::Result<Loaded> {
@@ -171,19 +196,24 @@ pub async fn load(context: &Context, catalog: &Catalog, keywords: &[Keyword]) ->
     let encoder = Memory::new(encoder);
     let evaluator = Evaluator::new(catalog, &encoder)?;
     Ok(Loaded {
-        tools: Tools { engine, themes, keywords: chooser, encoder, evaluator, index, policy },
+        tools: Tools { engine, themes, keywords: chooser, encoder, evaluator, index },
+        policy,
         models,
+        encoder: encoder_digest,
     })
 }
 
 /// Puts the ranker that `rank.model` names in the place of the purchase rates; its digest, or `None` where none is named.
-pub fn learn(context: &Context, inputs: &mut Inputs, encoder: &Memory) -> anyhow::Result<Option<Digest>> {
+pub async fn learn(
+    context: &Context,
+    inputs: &mut Inputs,
+    encoder: &Memory,
+) -> anyhow::Result<Option<Digest>> {
     let rank = &context.config.rank;
     if rank.model.as_os_str().is_empty() {
         return Ok(None);
     }
-    let model = RankerModel::load(&rank.model)
-        .with_context(|| format!("the ranker {:?} (rank.model) cannot be used", rank.model))?;
+    let model = night::load_ranker(&rank.model.to_string_lossy(), &context.config.publish).await?;
     inputs.learn(&model, encoder)?;
     Ok(Some(model.digest()))
 }

@@ -2,9 +2,15 @@
 //!
 //! | variable | meaning |
 //! | --- | --- |
-//! | `ENDCAP_CONFIG` | config file, where `--config` is not given |
+//! | `AWS_BATCH_JOB_ARRAY_INDEX` | which shard `endcap work` computes; set by AWS Batch |
+//! | `ENDCAP_CACHE` | local folder of answers; over `paths.cache` |
+//! | `ENDCAP_CONFIG` | config file or `s3://bucket/key`, where `--config` is not given |
+//! | `ENDCAP_DEPLOYMENT` | a name that metrics carry as the dimension `Deployment` |
 //! | `ENDCAP_DEVICE` | `auto`, `cpu` or `cuda`; over the config's `device` |
+//! | `ENDCAP_EDGE_STORE` | ARN of the CloudFront KeyValueStore that follows the pointer; over `publish.edge_store` |
+//! | `ENDCAP_INDEX`, `ENDCAP_INPUTS`, `ENDCAP_PUBLISH`, `ENDCAP_WORK` | over the same names of `[paths]` |
 //! | `ENDCAP_LOG` | log filter, as `tracing` reads it (`info`, `endcap=debug`) |
+//! | `ENDCAP_LOG_FORMAT` | `text` or `json`: one object a line |
 //! | `ENDCAP_NOW` | RFC 3339 time used in place of the clock, to reproduce a night |
 //! | `ENDCAP_SITE_PACKAGES` | Python `site-packages` that carry models and data; over the project's `.venv` |
 //! | `ENDCAP_TEACHER_KEY` | key of the teacher's endpoint, sent as `Authorization: Bearer`; never logged |
@@ -17,15 +23,22 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::ConfigError;
+use super::{Config, ConfigError};
 use crate::distill::client::Key;
 use crate::lm::DeviceChoice;
 
 /// The environment, read once at start.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
-    pub config: Option<PathBuf>,
+    /// A file or `s3://bucket/key`.
+    pub config: Option<String>,
     pub log: Option<String>,
+    /// What metrics are told apart by.
+    pub deployment: Option<String>,
+    log_format: Option<String>,
+    array_index: Option<String>,
+    places: Places,
+    edge_store: Option<String>,
     site_packages: Option<PathBuf>,
     hf_home: Option<PathBuf>,
     device: Option<String>,
@@ -34,12 +47,33 @@ pub struct Variables {
     teacher_key: Option<Key>,
 }
 
+/// Locations over those of the config.
+#[derive(Debug, Clone, Default)]
+struct Places {
+    inputs: Option<String>,
+    index: Option<String>,
+    publish: Option<String>,
+    work: Option<String>,
+    cache: Option<String>,
+}
+
 impl Variables {
     pub fn read() -> Self {
         let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
-            config: text("ENDCAP_CONFIG").map(PathBuf::from),
+            config: text("ENDCAP_CONFIG"),
             log: text("ENDCAP_LOG"),
+            deployment: text("ENDCAP_DEPLOYMENT"),
+            log_format: text("ENDCAP_LOG_FORMAT"),
+            array_index: text("AWS_BATCH_JOB_ARRAY_INDEX"),
+            places: Places {
+                inputs: text("ENDCAP_INPUTS"),
+                index: text("ENDCAP_INDEX"),
+                publish: text("ENDCAP_PUBLISH"),
+                work: text("ENDCAP_WORK"),
+                cache: text("ENDCAP_CACHE"),
+            },
+            edge_store: text("ENDCAP_EDGE_STORE"),
             site_packages: text("ENDCAP_SITE_PACKAGES").map(PathBuf::from),
             hf_home: text("HF_HOME").map(PathBuf::from),
             device: text("ENDCAP_DEVICE"),
@@ -57,6 +91,51 @@ impl Variables {
             value: value.clone(),
             problem: "expected auto, cpu or cuda".into(),
         })
+    }
+
+    /// Puts the environment's locations in the place of the config's.
+    pub(super) fn relocate(&self, config: &mut Config) {
+        let Places { inputs, index, publish, work, cache } = &self.places;
+        let paths = &mut config.paths;
+        let over = [
+            (&mut paths.inputs, inputs),
+            (&mut paths.index, index),
+            (&mut paths.publish, publish),
+            (&mut paths.work, work),
+            (&mut config.publish.edge_store, &self.edge_store),
+        ];
+        for (place, given) in over {
+            if let Some(given) = given {
+                place.clone_from(given);
+            }
+        }
+        if let Some(cache) = cache {
+            paths.cache = cache.into();
+        }
+    }
+
+    /// Whether logs are JSON.
+    pub fn logs_json(&self) -> Result<bool, ConfigError> {
+        match self.log_format.as_deref() {
+            None | Some("text") => Ok(false),
+            Some("json") => Ok(true),
+            Some(value) => Err(ConfigError::Variable {
+                name: "ENDCAP_LOG_FORMAT",
+                value: value.into(),
+                problem: "expected text or json".into(),
+            }),
+        }
+    }
+
+    /// Which child of an array job this is.
+    pub fn array_index(&self) -> Result<Option<usize>, ConfigError> {
+        let Some(value) = &self.array_index else { return Ok(None) };
+        let parsed = value.parse().map_err(|_| ConfigError::Variable {
+            name: "AWS_BATCH_JOB_ARRAY_INDEX",
+            value: value.clone(),
+            problem: "expected a number".into(),
+        })?;
+        Ok(Some(parsed))
     }
 
     /// The fixed time of `ENDCAP_NOW`.

@@ -7,13 +7,16 @@ pub mod clock;
 pub mod env;
 pub mod registry;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Digest;
 use crate::lm::DeviceChoice;
-use crate::{aiqa, distill, embed, fuse, index, keywords, lm, night, publish, rank, replay, themes, train};
+use crate::{
+    aiqa, distill, embed, fuse, index, ingest, keywords, lm, night, publish, rank, replay, themes, train,
+};
 
 /// A config that cannot be used. The command line answers with exit code 64.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,8 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path} is not a valid config: {source}", path = path.display())]
     Parse { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("the config cannot be read: {0}")]
+    Fetch(Box<ingest::IngestError>),
     #[error("config [{section}]: {problem}")]
     Invalid { section: &'static str, problem: String },
     #[error("environment variable {name}={value:?}: {problem}")]
@@ -61,8 +66,10 @@ pub struct Paths {
     pub index: String,
     /// The public root: a folder or `s3://bucket/prefix`.
     pub publish: String,
-    /// The private root: checkpoints, stage caches, explain data.
-    pub work: PathBuf,
+    /// The private root: checkpoints, stage caches, explain data. A folder or `s3://bucket/prefix`.
+    pub work: String,
+    /// Where answers are kept on this machine besides, if `work` is a bucket.
+    pub cache: PathBuf,
     /// Where `report.json` of the latest night is written.
     pub report: PathBuf,
     /// Where `endcap replay` keeps each origin's inputs and index, and writes its report.
@@ -76,9 +83,17 @@ impl Default for Paths {
             index: "out/index".into(),
             publish: "out/storefronts".into(),
             work: "out/work".into(),
+            cache: "out/cache".into(),
             report: "out/report.json".into(),
             replay: "out/replay".into(),
         }
+    }
+}
+
+impl Paths {
+    /// The private root as a folder; `None` where it is a bucket.
+    pub fn work_folder(&self) -> Option<&Path> {
+        (!self.work.starts_with("s3://")).then(|| Path::new(&self.work))
     }
 }
 
@@ -110,17 +125,15 @@ impl Default for Models {
 }
 
 impl Config {
-    /// Reads `path`, or takes the defaults where none is given, then applies the environment's overrides.
-    pub fn load(path: Option<&Path>, variables: &env::Variables) -> Result<Self, ConfigError> {
-        let mut config = match path {
+    /// Reads `place`, a file or `s3://bucket/key`, or takes the defaults where none is given; then applies the environment's
+    /// overrides.
+    pub async fn load(place: Option<&str>, variables: &env::Variables) -> Result<Self, ConfigError> {
+        let mut config = match place {
             None => Self::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Read { path: path.into(), source })?;
-                toml::from_str(&text)
-                    .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?
-            }
+            Some(place) => toml::from_str(&read(place).await?)
+                .map_err(|source| ConfigError::Parse { path: place.into(), source: Box::new(source) })?,
         };
+        variables.relocate(&mut config);
         if let Some(device) = variables.device()? {
             config.device = device;
         }
@@ -150,13 +163,31 @@ impl Config {
         Ok(())
     }
 
+    /// What a run is made of besides the inputs, with `models` by registry name.
+    pub fn recipe(&self, models: BTreeMap<String, Digest>) -> night::Recipe {
+        let templates = vec![self.themes.mode.version(), keywords::VERSION];
+        night::Recipe { models, config: self.digest(), templates }
+    }
+
+    /// The stages' settings, as a night takes them.
+    pub fn stages(&self) -> night::StageSettings<'_> {
+        night::StageSettings {
+            themes: &self.themes,
+            keywords: &self.keywords,
+            fuse: &self.fuse,
+            publish: &self.publish,
+            night: &self.night,
+        }
+    }
+
     /// Digest of every setting that can change a page's bytes: paths, publishing, the night's logistics and distillation are
     /// left out, so that moving a folder does not make a new run.
     pub fn digest(&self) -> Digest {
+        let index = self.index.shaping();
         let shaping = (
             (&self.models.student, &self.models.encoder, self.device),
             (&self.models.themes_adapter, &self.models.keywords_adapter),
-            (&self.themes, &self.keywords, &self.encoder, &self.index),
+            (&self.themes, &self.keywords, &self.encoder, &index),
             (&self.aiqa, self.rank.shaping(), &self.fuse),
             self.night.shaping(),
         );
@@ -167,15 +198,25 @@ impl Config {
     /// Digest of every setting that can change what the cascade offers fusion: those of [`Config::digest`] without ranking and
     /// fusion.
     pub fn cascade_digest(&self) -> Digest {
+        let index = self.index.shaping();
         let shaping = (
             (&self.models.student, &self.models.encoder, self.device),
             (&self.models.themes_adapter, &self.models.keywords_adapter),
-            (&self.themes, &self.keywords, &self.encoder, &self.index, &self.aiqa),
+            (&self.themes, &self.keywords, &self.encoder, &index, &self.aiqa),
             self.night.shaping(),
         );
         // As in `digest`.
         Digest::of(serde_json::to_string(&shaping).unwrap_or_default().as_bytes())
     }
+}
+
+async fn read(place: &str) -> Result<String, ConfigError> {
+    if !place.starts_with("s3://") {
+        return std::fs::read_to_string(place)
+            .map_err(|source| ConfigError::Read { path: place.into(), source });
+    }
+    let fetched = async { ingest::fetch(&ingest::Location::parse(place)?).await?.text().map(str::to_owned) };
+    fetched.await.map_err(|source| ConfigError::Fetch(Box::new(source)))
 }
 
 #[cfg(test)]

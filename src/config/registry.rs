@@ -181,7 +181,12 @@ impl Registry {
     pub fn load(path: &Path) -> Result<Self, RegistryError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| RegistryError::Read { path: path.into(), source })?;
-        let entries = toml::from_str(&text)
+        Self::parse(path, &text)
+    }
+
+    /// A registry's text as if it were at `path`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, RegistryError> {
+        let entries = toml::from_str(text)
             .map_err(|source| RegistryError::Parse { path: path.into(), source: Box::new(source) })?;
         Ok(Self { path: path.into(), entries })
     }
@@ -198,6 +203,17 @@ impl Registry {
         }
         let files = self.verify(name, &model.source, &model.files, roots)?;
         Ok(ModelFiles { architecture: model.architecture.clone(), files })
+    }
+
+    /// The digest that [`resolve`](Self::resolve) gives the model `name`, by what is pinned: its files need not be here.
+    pub fn pinned(&self, name: &str, expected: Kind) -> Result<Digest, RegistryError> {
+        let Some(model) = self.entries.models.get(name) else {
+            return Err(self.unknown("model", name, self.entries.models.keys()));
+        };
+        if model.kind != expected {
+            return Err(RegistryError::Kind { name: name.into(), expected, found: model.kind });
+        }
+        Ok(digest_of(&model.files))
     }
 
     /// Finds the data set `name` and checks its files.
@@ -276,7 +292,6 @@ fn verify_folder(
     pinned: &BTreeMap<String, Digest>,
     fix: &'static str,
 ) -> Result<VerifiedFiles, RegistryError> {
-    let mut digest = DigestBuilder::default();
     let mut files = BTreeMap::new();
     for (file, expected) in pinned {
         if !Path::new(file).components().all(|part| matches!(part, Component::Normal(_))) {
@@ -289,10 +304,17 @@ fn verify_folder(
         if found != *expected {
             return Err(RegistryError::Mismatch { name: name.into(), path, expected: *expected, found, fix });
         }
-        digest.part(file.as_bytes()).part(expected.as_bytes());
         files.insert(file.clone(), path);
     }
-    Ok(VerifiedFiles { dir: dir.into(), files, digest: digest.finish() })
+    Ok(VerifiedFiles { dir: dir.into(), files, digest: digest_of(pinned) })
+}
+
+fn digest_of(pinned: &BTreeMap<String, Digest>) -> Digest {
+    let mut digest = DigestBuilder::default();
+    for (file, sha256) in pinned {
+        digest.part(file.as_bytes()).part(sha256.as_bytes());
+    }
+    digest.finish()
 }
 
 #[cfg(test)]

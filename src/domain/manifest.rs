@@ -142,6 +142,16 @@ pub struct RunIndex {
     pub as_of: NaiveDate,
     pub generated_at: DateTime<Utc>,
     pub segments: BTreeMap<SegmentId, IndexEntry>,
+    /// Key → which segment each household of a share is in ([`lookup`](super::lookup)); absent where they are not published.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lookups: BTreeMap<String, LookupEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LookupEntry {
+    /// Bytes.
+    pub size: u64,
+    pub sha256: Digest,
 }
 
 /// `current.json`: the one mutable object.
@@ -173,6 +183,11 @@ pub mod keys {
 
     pub fn index(run: &RunId) -> String {
         format!("runs/{run}/index.json")
+    }
+
+    /// One share of the households, by number.
+    pub fn lookup(run: &RunId, share: u32) -> String {
+        format!("runs/{run}/lookups/{share:04x}.json")
     }
 
     pub fn segment(run: &RunId, segment: &SegmentId) -> String {

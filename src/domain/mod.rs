@@ -9,6 +9,7 @@ pub mod digest;
 pub mod experiment;
 pub mod explain;
 pub mod ids;
+pub mod lookup;
 pub mod manifest;
 pub mod merchandising;
 pub mod ranker;

@@ -39,6 +39,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What can change an answer: how the store is reached cannot.
+    pub fn shaping(&self) -> Self {
+        Self { storage: BTreeMap::new(), ..self.clone() }
+    }
+
     /// Names the first key out of its range.
     pub fn validate(&self) -> Result<(), String> {
         if self.vector_index_min_rows < 1_000 {

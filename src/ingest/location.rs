@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 
 use super::IngestError;
 use crate::domain::Digest;
@@ -113,7 +113,13 @@ pub async fn fetch(location: &Location) -> Result<TableFile, IngestError> {
 }
 
 async fn fetch_object(bucket: &str, key: &str) -> object_store::Result<Bytes> {
-    let store = AmazonS3Builder::from_env().with_bucket_name(bucket).build()?;
+    let builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    // An endpoint that says http:// means it, as it does to the AWS SDK.
+    let endpoints = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
+    let endpoint = endpoints.iter().find_map(|key| builder.get_config_value(key));
+    let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let builder = if plain { builder.with_allow_http(true) } else { builder };
+    let store = builder.build()?;
     let path = object_store::path::Path::parse(key)?;
     store.get(&path).await?.bytes().await
 }

@@ -81,11 +81,12 @@ impl Answers<'_> {
     /// Answers all questions, from the cache where it can. `Err` only if nothing can be answered at all.
     pub async fn ask(&self, inquiry: Inquiry<'_>, progress: Arc<dyn Progress>) -> Result<Replies, AskError> {
         let total = inquiry.questions.len();
+        let path = |question| self.workspace.answer(&self.key(&inquiry, question));
+        let paths: Vec<String> = inquiry.questions.iter().map(path).collect();
+        let kept: Vec<Option<Answered>> = self.workspace.read_all(&paths).await?;
         let mut answers: Vec<Option<Result<Answered, Unanswered>>> = Vec::with_capacity(total);
         let mut open = Vec::new();
-        for (at, question) in inquiry.questions.iter().enumerate() {
-            let path = self.workspace.answer(&self.key(&inquiry, question));
-            let kept = self.workspace.read::<Answered>(&path)?;
+        for ((at, path), kept) in paths.into_iter().enumerate().zip(kept) {
             if kept.is_none() {
                 open.push((at, path));
             }
@@ -112,14 +113,16 @@ impl Answers<'_> {
         if !requests.is_empty() {
             let preamble = Preamble { adapter: self.student.adapter.clone(), prompt: inquiry.prefix.clone() };
             let replies = self.engine.decode(preamble, requests, move |done| progress.advance(done)).await?;
+            let mut paid: Vec<(String, Answered)> = Vec::new();
             for ((at, path), reply) in asked.into_iter().zip(replies) {
                 let answered = settle(reply, inquiry.questions[at].max_tokens);
                 if let Ok(answered) = &answered {
                     usage += answered.usage;
-                    self.workspace.write(&path, answered)?;
+                    paid.push((path, answered.clone()));
                 }
                 answers[at] = Some(answered);
             }
+            self.workspace.write_all(paid).await?;
         }
         let answers = answers.into_iter().flatten().collect();
         Ok(Replies { answers, cached, usage })

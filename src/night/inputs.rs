@@ -1,17 +1,20 @@
 //! Tonight's inputs, read and checked before anything is computed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::NaiveDate;
 
 use crate::domain::merchandising::Merchandising;
-use crate::domain::{Catalog, Digest, Keyword, SegmentContext, SegmentId};
+use crate::domain::{Catalog, Digest, HouseholdId, Keyword, SegmentContext, SegmentId};
 use crate::fuse::{self, Ground};
 use crate::ingest::{self, IngestError, Location, contract};
+use crate::publish;
 use crate::rank::{
     self, Forecast, History, HistoryBuilder, Line, PurchaseRatesBuilder, RankError, RankerModel, TextVectors,
     TypeVectors,
 };
 
-use super::NightError;
+use super::{NightError, Plan};
 
 /// All of tonight's inputs.
 pub struct Inputs {
@@ -25,14 +28,39 @@ pub struct Inputs {
     pub forecast: Forecast,
     /// The interactions.
     pub history: History,
+    /// Whether they were read: forecast and history are an empty shop's where not.
+    pub with_history: bool,
     /// Of all tables, byte for byte.
     pub digest: Digest,
+    /// Of those that every page depends on.
+    pub files: FileDigests,
+}
+
+/// The tables that every segment's page depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileDigests {
+    pub products: Digest,
+    pub keywords: Digest,
+    pub interactions: Digest,
+}
+
+impl FileDigests {
+    /// Of what an index is built from.
+    pub fn catalogue(&self) -> Digest {
+        catalogue_digest(self.products, self.keywords)
+    }
+}
+
+fn catalogue_digest(products: Digest, keywords: Digest) -> Digest {
+    Digest::of_parts([&products.as_bytes()[..], keywords.as_bytes()])
 }
 
 /// The catalogue's side of the inputs: all an index needs.
 pub struct Shelf {
     pub catalog: Catalog,
     pub keywords: Vec<Keyword>,
+    /// Of both tables.
+    pub digest: Digest,
 }
 
 /// The merchandiser's side of the inputs.
@@ -63,12 +91,44 @@ pub async fn load_shelf(from: &str) -> Result<Shelf, IngestError> {
     let root = Location::parse(from)?;
     let products = ingest::fetch(&root.join(contract::PRODUCTS)).await?;
     let keywords = ingest::fetch(&root.join(contract::KEYWORDS)).await?;
-    Ok(Shelf { catalog: ingest::products(&products)?, keywords: ingest::keywords(&keywords)? })
+    let digest = catalogue_digest(products.digest(), keywords.digest());
+    Ok(Shelf { catalog: ingest::products(&products)?, keywords: ingest::keywords(&keywords)?, digest })
+}
+
+/// Reads which segment each household is in, if `settings` say that it is published.
+pub async fn load_assignments(
+    from: &str,
+    settings: &publish::Settings,
+) -> Result<Option<BTreeMap<HouseholdId, SegmentId>>, IngestError> {
+    if settings.lookup_salt.is_empty() {
+        return Ok(None);
+    }
+    let file = ingest::fetch(&Location::parse(from)?.join(contract::ASSIGNMENTS)).await?;
+    ingest::assignments(&file).map(Some)
 }
 
 impl Inputs {
     /// Reads everything below `from`. `today` stands in for `as_of` where there is not one segment.
     pub async fn load(from: &str, rank: &rank::Settings, today: NaiveDate) -> Result<Self, IngestError> {
+        Self::read(from, rank, today, true).await
+    }
+
+    /// The same without what the interactions say: enough to plan, and to publish pages that are made. A page that must be made
+    /// from them is refused ([`NightError::NoHistory`]); the digest is that of all tables.
+    pub async fn load_without_history(
+        from: &str,
+        rank: &rank::Settings,
+        today: NaiveDate,
+    ) -> Result<Self, IngestError> {
+        Self::read(from, rank, today, false).await
+    }
+
+    async fn read(
+        from: &str,
+        rank: &rank::Settings,
+        today: NaiveDate,
+        with_history: bool,
+    ) -> Result<Self, IngestError> {
         let root = Location::parse(from)?;
         let fetch = |name: &'static str| {
             let location = root.join(name);
@@ -91,7 +151,7 @@ impl Inputs {
         let as_of = segments.first().map_or(today, |segment| segment.as_of);
         let mut rates = PurchaseRatesBuilder::new(&catalog, rank.clone());
         let mut history = HistoryBuilder::new(&catalog, as_of);
-        ingest::interactions(&interactions_file, |row| {
+        let lines = |row: ingest::InteractionRow<'_>| {
             if row.date >= as_of {
                 return;
             }
@@ -110,13 +170,32 @@ impl Inputs {
                 visit: row.visit_id,
                 product: row.product_id,
             });
-        })?;
+        };
+        if with_history {
+            ingest::interactions(&interactions_file, lines)?;
+        }
         let history = history.finish();
         let forecast = Forecast::new(&catalog, &history, rates.finish());
         let files = [&segments_file, &products_file, &keywords_file, &interactions_file, &rules_file];
         let digests: Vec<Digest> = files.iter().map(|file| file.digest()).collect();
         let digest = Digest::of_parts(digests.iter().map(|digest| &digest.as_bytes()[..]));
-        Ok(Self { as_of, segments, catalog, keywords, merchandising, forecast, history, digest })
+        let files = FileDigests {
+            products: products_file.digest(),
+            keywords: keywords_file.digest(),
+            interactions: interactions_file.digest(),
+        };
+        Ok(Self {
+            as_of,
+            segments,
+            catalog,
+            keywords,
+            merchandising,
+            forecast,
+            history,
+            with_history,
+            digest,
+            files,
+        })
     }
 
     /// What a ranker's features are computed from.
@@ -155,6 +234,13 @@ impl Inputs {
         for segment in &mut self.segments {
             segment.merchandising = self.merchandising.as_context(&segment.segment_id, segment.as_of);
         }
+    }
+
+    /// Keeps the segments of a plan that was made for fewer of them.
+    pub fn keep_planned(&mut self, plan: &Plan) {
+        let planned: BTreeSet<&SegmentId> = plan.groups.iter().flatten().collect();
+        self.segments
+            .retain(|context| planned.contains(&context.segment_id) || plan.takes_over(&context.segment_id));
     }
 
     /// Keeps the first `most` segments by id.

@@ -11,43 +11,54 @@
 //! [`Settings::max_fallback_share`] the night stops and the pointer stays.
 
 mod answers;
+mod balance;
+mod canary;
 mod inputs;
+mod metrics;
 mod plan;
 mod progress;
+mod publication;
+mod ranker;
 mod report;
+mod reuse;
 mod settings;
 mod settle;
 mod stages;
+mod stop;
 mod vectors;
 mod workspace;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use crate::aiqa::TitlePolicy;
+use crate::domain::lookup::Collision;
 use crate::domain::manifest::{ManifestProduct, PageStatus, StorefrontManifest, VariantError};
 use crate::domain::stage::{FusedPage, JudgedPage};
 use crate::domain::{SegmentContext, SegmentId};
-use crate::embed::{EmbedError, Evaluator, Memory};
+use crate::embed::{Evaluator, Memory};
 use crate::fuse::{self, Checklist, Finding, FuseError, Fuser, Shop, Stamp};
 use crate::index::Index;
 use crate::ingest::IngestError;
-use crate::lm::Engine;
-use crate::publish::{self, PublishError, PublishPlan, Store, StoreError};
+use crate::lm::{Engine, Usage};
+use crate::publish::{self, PublishError, StoreError};
 use crate::{keywords, themes};
 
 pub use answers::{Answered, Answers, AskError, Inquiry, Student};
-pub use inputs::{Inputs, RuleBook, Shelf, load_rules, load_shelf};
-pub use plan::{Plan, Recipe, Shard};
-pub use progress::Progress;
+pub use canary::CanaryRun;
+pub use inputs::{FileDigests, Inputs, RuleBook, Shelf, load_assignments, load_rules, load_shelf};
+pub use metrics::Metrics;
+pub use plan::{Plan, Planner, Recipe, Reuse, Shard};
+pub use progress::{Progress, Quiet};
+pub use publication::{Publication, Unfinished};
+pub use ranker::{RankerFolderError, load_ranker, save_ranker};
 pub use report::{Ending, Figures, Funnel, Report};
+pub use reuse::{PageKeys, PageRecord, PageRecords};
 pub use settings::{Settings, VariantPage};
 pub use stages::{GroupError, Outcome};
-pub use workspace::{WorkError, Workspace, write_whole};
+pub use stop::Stop;
+pub use workspace::{IndexMark, WorkError, Workspace, write_whole};
 
-use settle::Settled;
 use stages::{GroupRecord, GroupRun};
 
 /// Why a night could not go on. Nothing is published then; a second start resumes.
@@ -58,13 +69,13 @@ pub enum NightError {
     #[error(transparent)]
     Work(#[from] WorkError),
     #[error(transparent)]
-    Group(#[from] GroupError),
-    #[error(transparent)]
     Fuse(#[from] FuseError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Publish(#[from] PublishError),
+    #[error(transparent)]
+    Lookup(#[from] Collision),
     #[error("{}", conflicts(.0))]
     Conflicts(Vec<Finding>),
     #[error("a page could not be written as JSON: {0}")]
@@ -73,6 +84,18 @@ pub enum NightError {
         "groups {missing:?} of run {run} are not finished; run their shards first (`endcap run --shard i/n`)"
     )]
     Unfinished { run: String, missing: Vec<usize> },
+    #[error("segment {0} needs the ranker's page, and the interactions were not read")]
+    NoHistory(SegmentId),
+}
+
+/// Why pages could not be computed; a second start goes on. Apart from [`NightError`], so that whoever only publishes links
+/// nothing of models and index.
+#[derive(Debug, thiserror::Error)]
+pub enum ComputeError {
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    #[error(transparent)]
+    Group(#[from] GroupError),
 }
 
 /// Why a segment's page could not be made.
@@ -80,8 +103,6 @@ pub enum NightError {
 pub enum PageError {
     #[error(transparent)]
     Fuse(#[from] FuseError),
-    #[error("its titles could not be evaluated: {0}")]
-    Evaluate(#[from] EmbedError),
     #[error(transparent)]
     Variant(#[from] VariantError),
 }
@@ -104,7 +125,6 @@ pub struct Tools {
     pub encoder: Memory,
     pub evaluator: Evaluator,
     pub index: Index,
-    pub policy: TitlePolicy,
 }
 
 /// The settings of the stages.
@@ -117,12 +137,14 @@ pub struct StageSettings<'a> {
     pub night: &'a Settings,
 }
 
-/// One run at work.
+/// One run at work. Computing takes [`Tools`]; planning and publishing do without models and index.
 pub struct Night<'a> {
     pub inputs: &'a Inputs,
-    pub tools: &'a Tools,
+    pub policy: &'a TitlePolicy,
     pub settings: StageSettings<'a>,
     pub plan: &'a Plan,
+    /// What the plan was made with.
+    pub recipe: &'a Recipe,
     pub workspace: &'a Workspace,
     pub progress: Arc<dyn Progress>,
 }
@@ -133,6 +155,10 @@ pub struct Closing {
     pub summary: String,
     pub figures: Figures,
     pub resumed_groups: usize,
+    /// Whether this call wrote the pointer.
+    pub moved: bool,
+    /// The canary that was published in place of the whole run.
+    pub canary: Option<CanaryRun>,
 }
 
 impl Closing {
@@ -157,95 +183,75 @@ impl Closing {
     }
 }
 
+/// What became of a share of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Computed {
+    /// Groups that had a checkpoint before.
+    pub resumed: usize,
+    /// Groups that this call finished, their segments, and those of them that failed at a stage.
+    pub groups: usize,
+    pub segments: usize,
+    pub failed: usize,
+    /// Of answers that this call computed.
+    pub usage: Usage,
+    /// True where it was asked to stop before the end; a second start goes on.
+    pub stopped: bool,
+}
+
+impl Computed {
+    fn add(&mut self, record: &GroupRecord) {
+        self.groups += 1;
+        self.segments += record.outcomes.len();
+        let failed = |outcome: &&Outcome| matches!(outcome, Outcome::Failed { .. });
+        self.failed += record.outcomes.values().filter(failed).count();
+        self.usage += record.themes.usage;
+        self.usage += record.keywords.usage;
+    }
+}
+
 impl Night<'_> {
-    /// Computes the groups of `shard` that have no checkpoint yet. Returns how many had one.
-    pub async fn compute(&self, shard: Shard) -> Result<usize, NightError> {
+    /// Computes those of `groups` that have no checkpoint yet, until `stop` is asked.
+    pub async fn compute(
+        &self,
+        tools: &Tools,
+        groups: impl IntoIterator<Item = usize>,
+        stop: &Stop,
+    ) -> Result<Computed, ComputeError> {
         let fuser = self.fuser();
         let contexts: BTreeMap<&SegmentId, &SegmentContext> =
             self.inputs.segments.iter().map(|context| (&context.segment_id, context)).collect();
-        let mut resumed = 0;
-        for group in shard.groups(self.plan.groups.len()) {
-            if self.checkpoint(group)?.is_some() {
-                resumed += 1;
+        let mut computed = Computed::default();
+        for group in groups {
+            if stop.is_asked() {
+                return Ok(Computed { stopped: true, ..computed });
+            }
+            if self.checkpoint(group).await?.is_some() {
+                computed.resumed += 1;
                 continue;
             }
+            let members = self.plan.groups.get(group).into_iter().flatten();
             let members: Vec<&SegmentContext> =
-                self.plan.groups[group].iter().filter_map(|segment| contexts.get(segment).copied()).collect();
-            let record = GroupRun::new(self, &fuser).run(&members).await?;
-            self.workspace.write(&self.workspace.group(&self.plan.run_id, group), &record)?;
+                members.filter_map(|segment| contexts.get(segment).copied()).collect();
+            tracing::info!(run_id = %self.plan.run_id, group, segments = members.len(), "a group begins");
+            let record = match GroupRun::new(self, tools, &fuser).until(stop).run(&members).await {
+                Err(GroupError::Stopped) => return Ok(Computed { stopped: true, ..computed }),
+                record => record?,
+            };
+            self.workspace.write(&self.workspace.group(&self.plan.run_id, group), &record).await?;
+            computed.add(&record);
+            tracing::info!(run_id = %self.plan.run_id, group, segments = members.len(), "a group is finished");
         }
-        Ok(resumed)
+        Ok(computed)
     }
 
     /// What the cascade offers fusion for each of `contexts`, one group; writes answers to the cache and nothing else. A
     /// segment that failed is left out.
-    pub async fn judged(&self, contexts: &[&SegmentContext]) -> Result<Vec<JudgedPage>, NightError> {
-        Ok(GroupRun::new(self, &self.fuser()).judged(contexts).await?)
-    }
-
-    /// Settles every segment and publishes, once all groups are finished.
-    pub async fn publish(&self, store: &dyn Store, now: DateTime<Utc>) -> Result<Closing, NightError> {
-        let records = self.records()?;
-        let settled = settle::settle(self, &self.fuser(), &records, store).await?;
-        let figures = Figures::of(&records, &settled);
-        let fallbacks = figures.pages.ranker + figures.segments.carried_over;
-        let total = figures.segments.total;
-        let share = fallbacks as f64 / total.max(1) as f64;
-        let limit = self.settings.night.max_fallback_share;
-        if share > limit {
-            let summary = format!(
-                "not published: {fallbacks} of {total} pages are fallbacks ({:.0} %), more than the {:.0} % allowed \
-                 (night.max_fallback_share); the old pages stand",
-                share * 100.0,
-                limit * 100.0
-            );
-            return Ok(Closing { ending: Ending::Stopped, summary, figures, resumed_groups: 0 });
-        }
-        settled.commit(self)?;
-        let changed = self.publish_settled(store, settled, now).await?;
-        let failed = figures.segments.failed;
-        let ending = if failed == 0 { Ending::Published } else { Ending::PublishedWithFallbacks };
-        let what = if changed { "published" } else { "already published" };
-        let kept =
-            if failed == 0 { String::new() } else { format!(", {failed} of them fallbacks after a failure") };
-        let summary = format!("{what} {total} pages as {}{kept}", self.plan.run_id);
-        Ok(Closing { ending, summary, figures, resumed_groups: 0 })
-    }
-
-    async fn publish_settled(
+    pub async fn judged(
         &self,
-        store: &dyn Store,
-        settled: Settled,
-        now: DateTime<Utc>,
-    ) -> Result<bool, NightError> {
-        let run = &self.plan.run_id;
-        self.progress.begin("publish", "pages", settled.pages.len() as u64);
-        let mut pages = BTreeMap::new();
-        for page in settled.pages {
-            if let Some(story) = &page.story {
-                self.workspace.write(&self.workspace.story(run, &page.segment_id), story)?;
-            }
-            pages.insert(page.segment_id, page.plan);
-        }
-        let current = publish::read_pointer(store).await?;
-        let changed = if current.is_some_and(|current| current.pointer.run_id == *run) {
-            false
-        } else {
-            let plan = PublishPlan {
-                run_id: run.clone(),
-                as_of: self.plan.as_of,
-                generated_at: self.plan.started_at,
-                published_at: now,
-                pages,
-            };
-            let progress = |done| self.progress.advance(done);
-            let inspect = |segment: &SegmentId, status, bytes: &[u8]| self.inspect(segment, status, bytes);
-            let settings = self.settings.publish;
-            let published = publish::publish_inspected(store, &plan, settings, &progress, &inspect).await?;
-            published.changed
-        };
-        self.progress.end(if changed { "" } else { "already current" });
-        Ok(changed)
+        tools: &Tools,
+        contexts: &[&SegmentContext],
+    ) -> Result<Vec<JudgedPage>, ComputeError> {
+        Ok(GroupRun::new(self, tools, &self.fuser()).judged(contexts).await?)
     }
 
     /// MER-1 on the bytes that go out.
@@ -255,28 +261,20 @@ impl Night<'_> {
         fuse::inspect(bytes, status == PageStatus::New, &list).map_err(|error| error.to_string())
     }
 
-    fn records(&self) -> Result<Vec<GroupRecord>, NightError> {
-        let mut records = Vec::new();
-        let mut missing = Vec::new();
-        for group in 0..self.plan.groups.len() {
-            match self.checkpoint(group)? {
-                Some(record) => records.push(record),
-                None => missing.push(group),
-            }
-        }
-        if missing.is_empty() {
-            Ok(records)
-        } else {
-            Err(NightError::Unfinished { run: self.plan.run_id.to_string(), missing })
-        }
+    /// A group's record, if it is finished and holds exactly the group's segments.
+    async fn checkpoint(&self, group: usize) -> Result<Option<GroupRecord>, WorkError> {
+        let record: Option<GroupRecord> =
+            self.workspace.read(&self.workspace.group(&self.plan.run_id, group)).await?;
+        Ok(record.filter(|record| self.is_of(record, group)))
     }
 
-    /// A group's record, if it is finished and holds exactly the group's segments.
-    fn checkpoint(&self, group: usize) -> Result<Option<GroupRecord>, NightError> {
-        let record: Option<GroupRecord> =
-            self.workspace.read(&self.workspace.group(&self.plan.run_id, group))?;
-        let members = &self.plan.groups[group];
-        Ok(record.filter(|record| record.outcomes.keys().eq(members)))
+    fn is_of(&self, record: &GroupRecord, group: usize) -> bool {
+        self.plan.groups.get(group).is_some_and(|members| record.outcomes.keys().eq(members))
+    }
+
+    /// The keys of tonight's pages.
+    fn page_keys(&self) -> PageKeys<'_> {
+        PageKeys::new(self.inputs, self.recipe, self.policy, (self.settings.fuse, self.settings.night))
     }
 
     fn fuser(&self) -> Fuser<'_> {

@@ -1,5 +1,14 @@
 //! How a night tells what it is doing; the command line draws it.
 
+/// Tells nobody.
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn begin(&self, _: &str, _: &'static str, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn end(&self, _: &str) {}
+}
+
 /// Receives the stages of a night, one at a time.
 pub trait Progress: Send + Sync {
     /// A stage begins: `total` units of `unit` ("pages", "placements"); 0 where it is not known.

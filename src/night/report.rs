@@ -9,7 +9,7 @@ use crate::domain::RunId;
 use crate::domain::manifest::PageStatus;
 use crate::domain::stage::{Source, Subject};
 
-use super::settle::{Settled, SettledPage};
+use super::settle::Settled;
 use super::stages::{GroupRecord, ModelCost, Outcome};
 
 /// How the night ended; the command line turns it into the exit code.
@@ -22,6 +22,17 @@ pub enum Ending {
     PublishedWithFallbacks,
     /// Not published: too many fallbacks; the old pages stand.
     Stopped,
+}
+
+impl Ending {
+    /// What a command that ended so answers the shell with.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Published => 0,
+            Self::PublishedWithFallbacks => 1,
+            Self::Stopped => 2,
+        }
+    }
 }
 
 /// Segments by what became of them.
@@ -104,34 +115,30 @@ pub struct Report {
 }
 
 impl Funnel {
-    pub fn of(records: &[GroupRecord], pages: &[SettledPage]) -> Self {
-        let mut funnel = Self::default();
-        let stories =
-            records.iter().flat_map(|record| record.outcomes.values()).filter_map(|outcome| match outcome {
-                Outcome::Page(story) => Some(story),
-                Outcome::Failed { .. } => None,
-            });
+    /// Counts what a group wrote and what was rejected of it.
+    fn add(&mut self, record: &GroupRecord) {
+        let stories = record.outcomes.values().filter_map(|outcome| match outcome {
+            Outcome::Page(story) => Some(story),
+            Outcome::Failed { .. } => None,
+        });
         for story in stories {
             if let Some(design) = &story.design {
-                funnel.generated += design.placements.len() + design.reserve.len();
-                funnel.generated_reserve += design.reserve.len();
+                self.generated += design.placements.len() + design.reserve.len();
+                self.generated_reserve += design.reserve.len();
             }
             for verdict in &story.verdicts {
                 let tally = match verdict.subject {
-                    Subject::Title | Subject::Placement | Subject::Page => &mut funnel.rejected_by_rule,
-                    Subject::Keyword | Subject::Product => &mut funnel.dropped_by_rule,
+                    Subject::Title | Subject::Placement | Subject::Page => &mut self.rejected_by_rule,
+                    Subject::Keyword | Subject::Product => &mut self.dropped_by_rule,
                 };
                 *tally.entry(verdict.rule.clone()).or_default() += 1;
             }
         }
-        for source in pages.iter().flat_map(|page| &page.placement_sources) {
-            funnel.published.add(*source);
-        }
-        funnel
     }
 }
 
 /// The report's figures that follow from records and pages.
+#[derive(Default)]
 pub struct Figures {
     pub segments: SegmentCounts,
     pub pages: SourceCounts,
@@ -142,31 +149,31 @@ pub struct Figures {
 }
 
 impl Figures {
-    pub fn of(records: &[GroupRecord], settled: &Settled) -> Self {
-        let mut segments = SegmentCounts {
-            total: settled.pages.len(),
-            failed: settled.failures.len(),
-            ..Default::default()
-        };
-        let mut pages = SourceCounts::default();
+    /// Counts a finished group.
+    pub fn add(&mut self, record: &GroupRecord) {
+        self.funnel.add(record);
+        self.model.entry("themes".into()).or_default().merge(&record.themes);
+        self.model.entry("keywords".into()).or_default().merge(&record.keywords);
+        for (stage, took) in &record.seconds {
+            *self.seconds.entry(stage.clone()).or_default() += took;
+        }
+    }
+
+    /// Counts the settled pages, once all groups are.
+    pub fn close(&mut self, settled: &Settled) {
+        self.segments.total = settled.pages.len();
+        self.segments.failed = settled.failures.len();
         for page in &settled.pages {
             match page.status {
-                PageStatus::New => segments.new += 1,
-                PageStatus::Reused => segments.reused += 1,
-                PageStatus::CarriedOver => segments.carried_over += 1,
+                PageStatus::New => self.segments.new += 1,
+                PageStatus::Reused => self.segments.reused += 1,
+                PageStatus::CarriedOver => self.segments.carried_over += 1,
             }
-            pages.add(page.source);
-        }
-        let mut model: BTreeMap<String, ModelCost> = BTreeMap::new();
-        let mut seconds: BTreeMap<String, f64> = BTreeMap::new();
-        for record in records {
-            model.entry("themes".into()).or_default().merge(&record.themes);
-            model.entry("keywords".into()).or_default().merge(&record.keywords);
-            for (stage, took) in &record.seconds {
-                *seconds.entry(stage.clone()).or_default() += took;
+            self.pages.add(page.source);
+            for source in &page.placement_sources {
+                self.funnel.published.add(*source);
             }
         }
-        let funnel = Funnel::of(records, &settled.pages);
-        Self { segments, pages, funnel, model, seconds, failures: settled.failures.clone() }
+        self.failures.clone_from(&settled.failures);
     }
 }

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use chrono::{DateTime, Utc};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::explain::PageStory;
@@ -16,6 +17,7 @@ use crate::fuse::{self, Audience, Checklist, Fuser};
 use crate::publish::{self, PageBytes, PagePlan, Store};
 
 use super::report::Failure;
+use super::reuse::{PageKeys, PageRecord, PageRecords};
 use super::stages::{GroupRecord, Outcome, accepts_phrase, accepts_title};
 use super::{Night, NightError};
 
@@ -41,22 +43,29 @@ pub struct SettledPage {
     pub source: Source,
     pub placement_sources: Vec<Source>,
     pub plan: PagePlan,
-    /// To be written under the private root.
-    pub story: Option<PageStory>,
+    /// The run whose page the segment may go on showing, where a canary asks: those outside of its share do.
+    pub kept: Option<RunId>,
 }
 
 /// Every segment's page, in order of id.
+#[derive(Default)]
 pub struct Settled {
     pub pages: Vec<SettledPage>,
     pub failures: Vec<Failure>,
-    decisions: BTreeMap<SegmentId, Decision>,
+    /// What each page was made of, those of failures aside.
+    pub records: PageRecords,
+    decisions: Decisions,
 }
+
+type Decisions = BTreeMap<SegmentId, Decision>;
 
 impl Settled {
     /// Writes the decisions down; from here on a restart publishes the same ones. A night that stops short of publishing
     /// leaves none behind, so that the next start decides afresh.
-    pub fn commit(&self, night: &Night) -> Result<(), NightError> {
-        Ok(night.workspace.write(&night.workspace.settled(&night.plan.run_id), &self.decisions)?)
+    pub async fn commit(&self, night: &Night<'_>) -> Result<(), NightError> {
+        let run = &night.plan.run_id;
+        night.workspace.write(&night.workspace.settled(run), &self.decisions).await?;
+        Ok(night.workspace.write(&night.workspace.pages(run), &self.records).await?)
     }
 }
 
@@ -66,61 +75,182 @@ struct Older {
     page: StorefrontManifest,
 }
 
-/// Settles all segments of the run.
-pub async fn settle(
-    night: &Night<'_>,
-    fuser: &Fuser<'_>,
-    records: &[GroupRecord],
-    store: &dyn Store,
-) -> Result<Settled, NightError> {
-    let contexts: BTreeMap<&SegmentId, &SegmentContext> =
-        night.inputs.segments.iter().map(|context| (&context.segment_id, context)).collect();
-    let older = older_pages(night, store).await?;
-    let before: Option<BTreeMap<SegmentId, Decision>> =
-        night.workspace.read(&night.workspace.settled(&night.plan.run_id))?;
-    let mut decisions = before.unwrap_or_default();
-    let mut settled = Settled { pages: Vec::new(), failures: Vec::new(), decisions: BTreeMap::new() };
-    for (segment, outcome) in records.iter().flat_map(|record| &record.outcomes) {
-        let Some(context) = contexts.get(segment) else { continue };
-        let older = older.get(segment);
-        let decision =
-            decisions.entry(segment.clone()).or_insert_with(|| decide(night, context, outcome, older));
-        if let Outcome::Failed { stage, reason } = outcome {
-            settled.failures.push(failure(segment, stage, reason, decision));
-        }
-        settled.pages.push(carry_out(night, fuser, context, outcome, decision, older)?);
+/// What became of a segment before it is settled.
+enum Known<'a> {
+    Made(&'a Outcome, u64),
+    /// By the plan.
+    TakenOver,
+    /// By the plan, but its page cannot be read any more.
+    Gone,
+    /// Its group was not finished.
+    Missing,
+}
+
+/// Settles a run's segments, a group at a time, so that no more than a group's stories are in memory.
+pub struct Settler<'a> {
+    night: &'a Night<'a>,
+    fuser: &'a Fuser<'a>,
+    store: &'a dyn Store,
+    /// Whether it matters which older pages may stay.
+    canary: bool,
+    keys: PageKeys<'a>,
+    current: Option<RunId>,
+    /// The records of the pages that the plan takes over.
+    taken_over: PageRecords,
+    settled: Settled,
+}
+
+impl<'a> Settler<'a> {
+    pub async fn new(
+        night: &'a Night<'a>,
+        fuser: &'a Fuser<'a>,
+        (store, canary): (&'a dyn Store, bool),
+    ) -> Result<Self, NightError> {
+        let workspace = night.workspace;
+        let current = publish::read_pointer(store).await?.map(|current| current.pointer.run_id);
+        let decisions = workspace.read(&workspace.settled(&night.plan.run_id)).await?.unwrap_or_default();
+        let taken_over = match &night.plan.reuse {
+            Some(reuse) => workspace.read(&workspace.pages(&reuse.from_run)).await?.unwrap_or_default(),
+            None => PageRecords::new(),
+        };
+        let settled = Settled { decisions, ..Settled::default() };
+        Ok(Self { night, fuser, store, canary, keys: night.page_keys(), current, taken_over, settled })
     }
-    settled.pages.sort_by(|a, b| a.segment_id.cmp(&b.segment_id));
-    settled.decisions = decisions;
-    Ok(settled)
+
+    /// Settles `contexts` by the record of their group, `None` where there is none, and writes their stories down.
+    pub async fn settle(
+        &mut self,
+        contexts: &[&SegmentContext],
+        record: Option<&GroupRecord>,
+    ) -> Result<(), NightError> {
+        let older = self.older_pages(contexts).await?;
+        let mut stories = Vec::new();
+        for context in contexts {
+            let older = older.get(&context.segment_id);
+            stories.extend(self.one(context, record, older)?.map(|story| {
+                (self.night.workspace.story(&self.night.plan.run_id, &context.segment_id), story)
+            }));
+        }
+        Ok(self.night.workspace.write_all(stories).await?)
+    }
+
+    /// All of them.
+    pub fn finish(mut self) -> Settled {
+        self.settled.pages.sort_by(|a, b| a.segment_id.cmp(&b.segment_id));
+        self.settled.failures.sort_by(|a, b| a.segment_id.cmp(&b.segment_id));
+        self.settled
+    }
+
+    /// Settles one segment; its story, where the cascade made its page.
+    fn one(
+        &mut self,
+        context: &SegmentContext,
+        record: Option<&GroupRecord>,
+        older: Option<&Older>,
+    ) -> Result<Option<PageStory>, NightError> {
+        let (night, segment) = (self.night, &context.segment_id);
+        let known = match record.and_then(|record| Some((record.outcomes.get(segment)?, record))) {
+            Some((outcome, record)) => Known::Made(outcome, record.tokens.get(segment).copied().unwrap_or(0)),
+            None if night.plan.takes_over(segment) && older.is_none() => Known::Gone,
+            None if night.plan.takes_over(segment) => Known::TakenOver,
+            None => Known::Missing,
+        };
+        let decisions = &mut self.settled.decisions;
+        let decision =
+            decisions.entry(segment.clone()).or_insert_with(|| decide(night, context, &known, older)).clone();
+        if let Some((stage, reason)) = known.failure() {
+            tracing::warn!(run_id = %night.plan.run_id, %segment, stage, reason, "a segment failed");
+            self.settled.failures.push(failure(segment, stage, reason, &decision));
+        }
+        if let Some(valid_until) = made_well(night, &known, &decision, older) {
+            let tokens = match known {
+                Known::Made(_, tokens) => tokens,
+                _ => self.taken_over.get(segment).map_or(0, |record| record.tokens),
+            };
+            let record = PageRecord { key: self.keys.of(context), valid_until, tokens };
+            self.settled.records.insert(segment.clone(), record);
+        }
+        let (page, story) = carry_out((night, self.fuser, self.canary), context, &known, &decision, older)?;
+        self.settled.pages.push(page);
+        Ok(story)
+    }
+
+    /// The page each segment may keep: of the run that was decided on, else of the run that the plan takes it over from, else the
+    /// one shoppers see now. An unreadable one counts as none.
+    async fn older_pages(
+        &self,
+        contexts: &[&SegmentContext],
+    ) -> Result<BTreeMap<SegmentId, Older>, NightError> {
+        let read = |context: &&SegmentContext| {
+            let segment = context.segment_id.clone();
+            let (run, store) = (self.older_run(&segment), self.store);
+            async move {
+                let Some(run) = run else { return Ok(None) };
+                let page = publish::read_manifest(store, &run, &segment).await?;
+                Ok::<_, NightError>(page.map(|page| (segment, Older { run, page })))
+            }
+            .boxed()
+        };
+        let reads: Vec<_> = contexts.iter().map(read).collect();
+        let in_flight = self.night.settings.publish.concurrency;
+        let pages: Vec<_> = stream::iter(reads).buffered(in_flight).try_collect().await?;
+        Ok(pages.into_iter().flatten().collect())
+    }
+
+    fn older_run(&self, segment: &SegmentId) -> Option<RunId> {
+        match self.settled.decisions.get(segment) {
+            Some(Decision::Reused { from_run } | Decision::CarriedOver { from_run }) => {
+                Some(from_run.clone())
+            }
+            _ => match &self.night.plan.reuse {
+                Some(reuse) if reuse.segments.contains(segment) => Some(reuse.from_run.clone()),
+                _ => self.current.clone(),
+            },
+        }
+    }
 }
 
-/// The pages shoppers see now; empty where nothing is published yet. An unreadable one counts as none.
-async fn older_pages(night: &Night<'_>, store: &dyn Store) -> Result<BTreeMap<SegmentId, Older>, NightError> {
-    let Some(current) = publish::read_pointer(store).await? else { return Ok(BTreeMap::new()) };
-    let run = &current.pointer.run_id;
-    let pages = stream::iter(&night.inputs.segments)
-        .map(|context| async move {
-            let segment = &context.segment_id;
-            let page = publish::read_manifest(store, run, segment).await?;
-            Ok::<_, NightError>(page.map(|page| (segment.clone(), Older { run: run.clone(), page })))
-        })
-        .buffered(night.settings.publish.concurrency)
-        .try_collect::<Vec<_>>()
-        .await?;
-    Ok(pages.into_iter().flatten().collect())
+impl Known<'_> {
+    /// Stage and reason.
+    fn failure(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Made(Outcome::Failed { stage, reason }, _) => Some((stage, reason)),
+            Self::Missing => Some(("worker", "its group was not finished")),
+            Self::Gone => Some(("reuse", "the page that it takes over cannot be read")),
+            _ => None,
+        }
+    }
 }
 
-fn decide(night: &Night, context: &SegmentContext, outcome: &Outcome, older: Option<&Older>) -> Decision {
-    match (outcome, older) {
-        (Outcome::Page(story), Some(older)) if unchanged(night, &story.manifest, &older.page) => {
+/// Until when the page is valid, if the cascade made it, tonight or before.
+fn made_well(
+    night: &Night,
+    known: &Known,
+    decision: &Decision,
+    older: Option<&Older>,
+) -> Option<DateTime<Utc>> {
+    match (known, decision) {
+        (Known::Made(Outcome::Page(_), _), Decision::New) => Some(night.plan.valid_until),
+        (Known::Made(Outcome::Page(_), _) | Known::TakenOver, Decision::Reused { .. }) => {
+            older.map(|older| older.page.valid_until)
+        }
+        _ => None,
+    }
+}
+
+fn decide(night: &Night, context: &SegmentContext, known: &Known, older: Option<&Older>) -> Decision {
+    match (known, older) {
+        (Known::TakenOver, Some(older)) => Decision::Reused { from_run: older.run.clone() },
+        (Known::Made(Outcome::Page(story), _), Some(older))
+            if unchanged(night, &story.manifest, &older.page) =>
+        {
             Decision::Reused { from_run: older.run.clone() }
         }
-        (Outcome::Page(_), _) => Decision::New,
-        (Outcome::Failed { .. }, Some(older)) if allowed(night, context, &older.page) => {
+        (Known::Made(Outcome::Page(_), _), _) => Decision::New,
+        (_, Some(older)) if allowed(night, context, &older.page) => {
             Decision::CarriedOver { from_run: older.run.clone() }
         }
-        (Outcome::Failed { .. }, _) => Decision::RankerPage,
+        _ => Decision::RankerPage,
     }
 }
 
@@ -153,42 +283,49 @@ fn allowed(night: &Night, context: &SegmentContext, page: &StorefrontManifest) -
     violations.is_empty() && page.every_placement().all(reads_well)
 }
 
+/// The page, and its story where the cascade made it tonight.
 fn carry_out(
-    night: &Night,
-    fuser: &Fuser,
+    (night, fuser, canary): (&Night, &Fuser, bool),
     context: &SegmentContext,
-    outcome: &Outcome,
+    known: &Known,
     decision: &Decision,
     older: Option<&Older>,
-) -> Result<SettledPage, NightError> {
-    let segment_id = context.segment_id.clone();
-    let kept = |status, plan, manifest: &StorefrontManifest, story: Option<PageStory>| SettledPage {
-        segment_id: segment_id.clone(),
+) -> Result<(SettledPage, Option<PageStory>), NightError> {
+    let may_stay = |older: &&Older| canary && allowed(night, context, &older.page);
+    let kept = older.filter(may_stay).map(|older| older.run.clone());
+    let page = |status, plan, manifest: &StorefrontManifest| SettledPage {
+        segment_id: context.segment_id.clone(),
         status,
         source: manifest.source,
         placement_sources: manifest.placements.iter().map(|placement| placement.source).collect(),
         plan,
-        story,
+        kept: kept.clone(),
     };
-    match (decision, outcome, older) {
-        (Decision::Reused { from_run }, Outcome::Page(story), Some(older)) => {
-            let story = PageStory { status: PageStatus::Reused, ..(**story).clone() };
+    match (decision, known, older) {
+        (Decision::Reused { from_run }, Known::Made(Outcome::Page(_), _) | Known::TakenOver, Some(older)) => {
+            let story = match known {
+                Known::Made(Outcome::Page(story), _) => {
+                    Some(PageStory { status: PageStatus::Reused, ..(**story).clone() })
+                }
+                _ => None,
+            };
             let plan = PagePlan::Reused { from_run: from_run.clone() };
-            Ok(kept(PageStatus::Reused, plan, &older.page, Some(story)))
+            Ok((page(PageStatus::Reused, plan, &older.page), story))
         }
         (Decision::CarriedOver { from_run }, _, Some(older)) => {
             let plan = PagePlan::CarriedOver { from_run: from_run.clone() };
-            Ok(kept(PageStatus::CarriedOver, plan, &older.page, None))
+            Ok((page(PageStatus::CarriedOver, plan, &older.page), None))
         }
-        (_, Outcome::Page(story), _) => {
+        (_, Known::Made(Outcome::Page(story), _), _) => {
             let plan = new_page(&story.manifest)?;
-            Ok(kept(PageStatus::New, plan, &story.manifest, Some((**story).clone())))
+            Ok((page(PageStatus::New, plan, &story.manifest), Some((**story).clone())))
         }
-        (_, Outcome::Failed { .. }, _) => {
+        _ if !night.inputs.with_history => Err(NightError::NoHistory(context.segment_id.clone())),
+        _ => {
             let accepts_title = |aisle: &str| accepts_phrase(night, context, aisle);
-            let page = fuser.ranker_page(&Audience { context, accepts_title: &accepts_title })?;
-            let manifest = night.manifest(&page)?;
-            Ok(kept(PageStatus::New, new_page(&manifest)?, &manifest, None))
+            let ranked = fuser.ranker_page(&Audience { context, accepts_title: &accepts_title })?;
+            let manifest = night.manifest(&ranked)?;
+            Ok((page(PageStatus::New, new_page(&manifest)?, &manifest), None))
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::domain::merchandising::{Rule, RuleKind};
 use crate::domain::stage::{
     CandidateSet, ChosenPlacement, JudgedPage, PageDesign, StockedPage, StockedPlacement,
 };
+use crate::domain::title_fit::TitleFits;
 use crate::domain::{SegmentContext, SegmentId};
 use crate::fuse::{Audience, Fuser};
 use crate::index::{IndexError, ProductFilter};
@@ -27,8 +28,9 @@ use crate::themes::{Brief, Themes, ThemesError};
 
 use super::answers::{Answers, AskError, Inquiry, Replies, Student};
 use super::progress::Progress;
+use super::stop::Stop;
 use super::workspace::WorkError;
-use super::{Night, PageError};
+use super::{Night, PageError, Tools};
 
 /// What became of a segment within its group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,6 +71,9 @@ pub struct GroupRecord {
     pub keywords: ModelCost,
     /// Stage → seconds.
     pub seconds: BTreeMap<String, f64>,
+    /// Read and written for each segment's answers, whether they came from the cache or not.
+    #[serde(default)]
+    pub tokens: BTreeMap<SegmentId, u64>,
 }
 
 /// The whole group cannot go on; the night stops and can be resumed.
@@ -84,6 +89,8 @@ pub enum GroupError {
     Themes(#[from] ThemesError),
     #[error(transparent)]
     Keywords(#[from] KeywordsError),
+    #[error("asked to stop; what was answered is kept, start again to go on")]
+    Stopped,
 }
 
 /// A segment on its way through the stages.
@@ -96,13 +103,20 @@ struct Draft<'a> {
 /// One group at work.
 pub struct GroupRun<'a> {
     night: &'a Night<'a>,
+    tools: &'a Tools,
     fuser: &'a Fuser<'a>,
+    stop: Stop,
     record: GroupRecord,
 }
 
 impl<'a> GroupRun<'a> {
-    pub fn new(night: &'a Night<'a>, fuser: &'a Fuser<'a>) -> Self {
-        Self { night, fuser, record: GroupRecord::default() }
+    pub fn new(night: &'a Night<'a>, tools: &'a Tools, fuser: &'a Fuser<'a>) -> Self {
+        Self { night, tools, fuser, stop: Stop::default(), record: GroupRecord::default() }
+    }
+
+    /// Gives up between two stages once `stop` is asked.
+    pub fn until(self, stop: &Stop) -> Self {
+        Self { stop: stop.clone(), ..self }
     }
 
     /// Runs all stages over `contexts`.
@@ -134,11 +148,24 @@ impl<'a> GroupRun<'a> {
     }
 
     async fn stocked(&mut self, contexts: &[&'a SegmentContext]) -> Result<Vec<Draft<'a>>, GroupError> {
+        self.go_on()?;
         let mut drafts = self.design(contexts).await?;
+        self.go_on()?;
         let sets = self.candidates(&drafts).await?;
+        self.go_on()?;
         let chosen = self.choose(&drafts, sets).await?;
+        self.go_on()?;
         self.stock(&mut drafts, chosen).await?;
         Ok(drafts)
+    }
+
+    fn go_on(&self) -> Result<(), GroupError> {
+        if self.stop.is_asked() { Err(GroupError::Stopped) } else { Ok(()) }
+    }
+
+    fn spent(&mut self, segment: &SegmentId, usage: Usage) {
+        let tokens = usage.prompt_tokens + usage.generated_tokens;
+        *self.record.tokens.entry(segment.clone()).or_default() += tokens as u64;
     }
 
     fn fail(&mut self, segment: &SegmentId, stage: &str, reason: impl ToString) {
@@ -151,7 +178,7 @@ impl<'a> GroupRun<'a> {
     }
 
     fn answers(&self, student: &'a Student) -> Answers<'a> {
-        Answers { workspace: self.night.workspace, engine: &self.night.tools.engine, student }
+        Answers { workspace: self.night.workspace, engine: &self.tools.engine, student }
     }
 
     fn progress(&self) -> Arc<dyn Progress> {
@@ -163,7 +190,7 @@ impl<'a> GroupRun<'a> {
         let watch = Stopwatch::start();
         let night = self.night;
         let placements = night.inputs.merchandising.page.placements;
-        let themes = Themes::new(night.settings.themes, &night.tools.encoder)?;
+        let themes = Themes::new(night.settings.themes, &self.tools.encoder)?;
         let seed = night.settings.night.seed;
         let mut drafts = Vec::new();
         let mut questions = Vec::new();
@@ -181,12 +208,15 @@ impl<'a> GroupRun<'a> {
         night.progress.begin("themes", "pages", questions.len() as u64);
         let inquiry =
             Inquiry { stage: "themes", version: themes.version(), prefix: themes.prefix(), questions };
-        let replies = self.answers(&night.tools.themes).ask(inquiry, self.progress()).await?;
+        let replies = self.answers(&self.tools.themes).ask(inquiry, self.progress()).await?;
         self.record.themes.add(&replies);
         night.progress.end(&cached(&replies));
         for (context, answer) in asking.into_iter().zip(replies.answers) {
             let segment = &context.segment_id;
             let admit = |phrase: &str| accepts_phrase(night, context, phrase);
+            if let Ok(answer) = &answer {
+                self.spent(segment, answer.usage);
+            }
             let design = match answer {
                 Ok(answer) => themes
                     .design(context, &answer.text, &Brief { placements, admit: &admit, seed })
@@ -206,7 +236,7 @@ impl<'a> GroupRun<'a> {
     /// Retrieves candidate keywords for every placement of every draft, with the draft's number.
     async fn candidates(&mut self, drafts: &[Draft<'a>]) -> Result<Vec<(usize, CandidateSet)>, GroupError> {
         let watch = Stopwatch::start();
-        let night = self.night;
+        let (night, tools) = (self.night, self.tools);
         let designs: Vec<_> = drafts
             .iter()
             .enumerate()
@@ -221,7 +251,7 @@ impl<'a> GroupRun<'a> {
             .map(|(at, design)| async move {
                 let mut queries = design.concepts.clone();
                 queries.push(design.title.clone());
-                let candidates = night.tools.index.search_keywords(&queries, limit).await?;
+                let candidates = tools.index.search_keywords(&queries, limit).await?;
                 night.progress.advance(1);
                 Ok::<_, IndexError>((at, CandidateSet { design, candidates }))
             })
@@ -241,7 +271,7 @@ impl<'a> GroupRun<'a> {
     ) -> Result<Vec<(usize, ChosenPlacement)>, GroupError> {
         let watch = Stopwatch::start();
         let night = self.night;
-        let keywords = Keywords::new(night.settings.keywords, &night.tools.encoder)?;
+        let keywords = Keywords::new(night.settings.keywords, &self.tools.encoder)?;
         let mut questions = Vec::new();
         let mut asking = Vec::new();
         for (at, set) in sets {
@@ -254,13 +284,16 @@ impl<'a> GroupRun<'a> {
         night.progress.begin("keywords", "placements", questions.len() as u64);
         let inquiry =
             Inquiry { stage: "keywords", version: keywords.version(), prefix: keywords.prefix(), questions };
-        let replies = self.answers(&night.tools.keywords).ask(inquiry, self.progress()).await?;
+        let replies = self.answers(&self.tools.keywords).ask(inquiry, self.progress()).await?;
         self.record.keywords.add(&replies);
         night.progress.end(&cached(&replies));
         let mut chosen = Vec::new();
         for ((at, set), answer) in asking.into_iter().zip(replies.answers) {
             match answer {
-                Ok(answer) => chosen.push((at, keywords.chosen(set, &answer.choices)?)),
+                Ok(answer) => {
+                    self.spent(&drafts[at].context.segment_id, answer.usage);
+                    chosen.push((at, keywords.chosen(set, &answer.choices)?));
+                }
                 Err(error) => {
                     tracing::warn!(placement = set.design.title, %error, "a placement has no keywords")
                 }
@@ -277,7 +310,7 @@ impl<'a> GroupRun<'a> {
         chosen: Vec<(usize, ChosenPlacement)>,
     ) -> Result<(), GroupError> {
         let watch = Stopwatch::start();
-        let night = self.night;
+        let (night, tools) = (self.night, self.tools);
         night.progress.begin("products", "placements", chosen.len() as u64);
         let filters: Vec<ProductFilter> = drafts.iter().map(|draft| filter(night, draft.context)).collect();
         let stocked: Vec<(usize, StockedPlacement)> = stream::iter(chosen)
@@ -287,7 +320,7 @@ impl<'a> GroupRun<'a> {
                     let texts: Vec<String> =
                         chosen.keywords.iter().map(|keyword| keyword.text.clone()).collect();
                     let limit = night.settings.night.retrieved_products;
-                    let products = night.tools.index.search_products(&texts, filter, limit).await?;
+                    let products = tools.index.search_products(&texts, filter, limit).await?;
                     night.progress.advance(1);
                     Ok::<_, IndexError>((at, StockedPlacement { chosen, products }))
                 }
@@ -328,7 +361,10 @@ impl<'a> GroupRun<'a> {
 
     fn page(&self, draft: &Draft<'a>) -> Result<PageStory, (&'static str, String)> {
         let judged = self.judge(draft).map_err(|error| ("aiqa", error.to_string()))?;
-        self.story(draft, judged).map_err(|error| ("fusion", error.to_string()))
+        let Tools { encoder, evaluator, .. } = self.tools;
+        let fits = evaluator.fits(&judged.titles(), encoder);
+        let fits = fits.map_err(|error| ("evaluator", error.to_string()))?;
+        self.story(draft, judged, &fits).map_err(|error| ("fusion", error.to_string()))
     }
 
     fn judge(&self, draft: &Draft<'a>) -> Result<JudgedPage, aiqa::AiqaError> {
@@ -347,10 +383,10 @@ impl<'a> GroupRun<'a> {
         let page = StockedPage { segment_id: context.segment_id.clone(), persona, placements, reserve };
         let shape = night.inputs.merchandising.page;
         let input = PageInput { page: &page, context, catalog: &night.inputs.catalog, rules: &rules, shape };
-        aiqa::judge_page(&night.tools.policy, &input, &night.tools.encoder)
+        aiqa::judge_page(night.policy, &input, &self.tools.encoder)
     }
 
-    fn story(&self, draft: &Draft<'a>, judged: JudgedPage) -> Result<PageStory, PageError> {
+    fn story(&self, draft: &Draft<'a>, judged: JudgedPage, fits: &TitleFits) -> Result<PageStory, PageError> {
         let night = self.night;
         let context = draft.context;
         let accepts_title = |aisle: &str| accepts_phrase(night, context, aisle);
@@ -359,8 +395,7 @@ impl<'a> GroupRun<'a> {
         let fused = if judged.placements.is_empty() {
             ranker_page.clone()
         } else {
-            let fits = night.tools.evaluator.fits(&judged.titles(), &night.tools.encoder)?;
-            self.fuser.fuse(&judged, &fits, &audience)?
+            self.fuser.fuse(&judged, fits, &audience)?
         };
         let manifest = night.manifest_of_arms(&fused, &ranker_page)?;
         Ok(PageStory {
@@ -386,18 +421,18 @@ fn cached(replies: &Replies) -> String {
 
 /// Whether a written title may stand on this segment's page.
 pub fn accepts_title(night: &Night, context: &SegmentContext, title: &str) -> bool {
-    night.tools.policy.judge_title(&TitleCase::of(context, title)).is_empty()
+    night.policy.judge_title(&TitleCase::of(context, title)).is_empty()
 }
 
 /// The same of an aisle or product type, which need not read like a title.
 pub fn accepts_phrase(night: &Night, context: &SegmentContext, phrase: &str) -> bool {
-    night.tools.policy.admits(context, phrase)
+    night.policy.admits(context, phrase)
 }
 
 /// What may be retrieved for this segment at all.
 fn filter(night: &Night, context: &SegmentContext) -> ProductFilter {
     let mut filter = ProductFilter { in_stock_only: true, ..ProductFilter::default() };
-    filter.forbidden_tags.extend(night.tools.policy.settings().never_featured_tags.iter().cloned());
+    filter.forbidden_tags.extend(night.policy.settings().never_featured_tags.iter().cloned());
     for rule in night.inputs.merchandising.active(&context.segment_id, context.as_of) {
         match &rule.kind {
             RuleKind::ForbidTags { tags } => filter.forbidden_tags.extend(tags.iter().cloned()),

@@ -31,6 +31,7 @@
 //! that are whole and goes on. Killed after it, the run is current and the next attempt changes nothing. A run that is
 //! never tried again is deleted by retention.
 
+mod edge;
 mod error;
 mod fs;
 mod headers;
@@ -45,11 +46,13 @@ mod rollback;
 mod s3;
 mod s3_error;
 mod settings;
+mod sigv4a;
 mod status;
 mod store;
 mod verify;
 mod write;
 
+pub use edge::{Edge, EdgeError, KeyValueStore, follow, follow_if_set};
 pub use error::PublishError;
 pub use fs::FsStore;
 pub use headers::cache_control;

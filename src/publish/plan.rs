@@ -22,6 +22,11 @@ pub struct PublishPlan {
     /// Stands in the pointer.
     pub published_at: DateTime<Utc>,
     pub pages: BTreeMap<SegmentId, PagePlan>,
+    /// A run that is only a step on the way to this one (its canary): where it is current, the run before it becomes this run's
+    /// predecessor.
+    pub passing: Option<RunId>,
+    /// Number of a share of the households → its lookup; empty where none are published.
+    pub lookups: BTreeMap<u32, Bytes>,
 }
 
 #[derive(Debug, Clone)]

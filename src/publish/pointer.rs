@@ -32,6 +32,8 @@ pub(super) struct Target<'a> {
     pub run_id: &'a RunId,
     pub index_sha256: Digest,
     pub published_at: DateTime<Utc>,
+    /// See [`PublishPlan::passing`](super::PublishPlan::passing).
+    pub passing: Option<&'a RunId>,
 }
 
 impl Target<'_> {
@@ -42,7 +44,7 @@ impl Target<'_> {
     /// The pointer to this run, coming from `seen`.
     fn after(&self, seen: Option<&Current>) -> Pointer {
         let previous = seen.map(|seen| &seen.pointer).and_then(|pointer| {
-            if pointer.run_id == *self.run_id {
+            if pointer.run_id == *self.run_id || self.passing == Some(&pointer.run_id) {
                 pointer.previous_run_id.clone()
             } else {
                 Some(pointer.run_id.clone())

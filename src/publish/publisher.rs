@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use futures::FutureExt;
 
-use crate::domain::manifest::{IndexEntry, PageStatus, Pointer, RunIndex, keys};
+use crate::domain::manifest::{IndexEntry, LookupEntry, PageStatus, Pointer, RunIndex, keys};
 use crate::domain::{Digest, RunId, SegmentId};
 
 use super::pointer::{self, ATTEMPTS, Current, Moved, Target};
@@ -73,6 +74,7 @@ async fn advance(
             run_id: &plan.run_id,
             index_sha256: prepared.index_sha256,
             published_at: plan.published_at,
+            passing: plan.passing.as_ref(),
         };
         match pointer::advance(store, seen.as_ref(), &target, settings).await? {
             Moved::To { pointer, changed } => {
@@ -137,6 +139,7 @@ impl Publisher<'_> {
             return Err(immutable(self.store, run, &key));
         }
         let placed = self.place_pages(&index, progress).await?;
+        self.place_lookups().await?;
         self.require_whole(&index).await?;
         let index_sha256 = Digest::of(&bytes);
         put_immutable(self.store, run, &key, bytes, self.settings).await?;
@@ -153,7 +156,22 @@ impl Publisher<'_> {
             as_of: self.plan.as_of,
             generated_at: self.plan.generated_at,
             segments,
+            lookups: self.plan.lookups.iter().map(|(share, bytes)| self.lookup(*share, bytes)).collect(),
         })
+    }
+
+    fn lookup(&self, share: u32, bytes: &Bytes) -> (String, LookupEntry) {
+        let key = keys::lookup(&self.plan.run_id, share);
+        (key, LookupEntry { size: bytes.len() as u64, sha256: Digest::of(bytes) })
+    }
+
+    async fn place_lookups(&self) -> Result<(), PublishError> {
+        let run = &self.plan.run_id;
+        let places = self.plan.lookups.iter().map(|(share, bytes)| {
+            let key = keys::lookup(run, *share);
+            async move { put_immutable(self.store, run, &key, bytes.clone(), self.settings).await }.boxed()
+        });
+        in_flight::all(places.collect(), self.settings).await.map(drop)
     }
 
     /// The indexes of the runs that pages are taken over from.

@@ -38,7 +38,8 @@ pub async fn rollback(
         retention::refuse_retired(store, &run_id, Some(&seen)).await?;
         let verification = verify_run(store, &run_id, settings).await?;
         none_of(verification.problems, store, &run_id)?;
-        let target = Target { run_id: &run_id, index_sha256: verification.index_sha256, published_at };
+        let index_sha256 = verification.index_sha256;
+        let target = Target { run_id: &run_id, index_sha256, published_at, passing: None };
         match pointer::advance(store, Some(&seen), &target, settings).await? {
             Moved::To { pointer, changed } => {
                 tracing::info!(%from, to = %run_id, changed, "rolled back");

@@ -15,11 +15,25 @@ pub struct Settings {
     /// Addresses buckets as `endpoint/bucket` instead of `bucket.endpoint`. Needed for most S3 servers reached by a host
     /// name of their own; an endpoint given by IP address is addressed so anyway.
     pub s3_force_path_style: bool,
+    /// Hashed with every household's id before it is published which segment it is in; empty: that is not published.
+    pub lookup_salt: String,
+    /// Households are published in two to the power of so many shares; 0..=16.
+    pub lookup_bits: u32,
+    /// ARN of the CloudFront KeyValueStore whose key `current` follows the pointer; empty: none.
+    pub edge_store: String,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { concurrency: 16, pointer_max_age_seconds: 5, keep_runs: 14, s3_force_path_style: false }
+        Self {
+            concurrency: 16,
+            pointer_max_age_seconds: 5,
+            keep_runs: 14,
+            s3_force_path_style: false,
+            lookup_salt: String::new(),
+            lookup_bits: 8,
+            edge_store: String::new(),
+        }
     }
 }
 
@@ -35,6 +49,9 @@ impl Settings {
         }
         if !(2..=10_000).contains(&self.keep_runs) {
             return Err(format!("publish.keep_runs is {}, must be in 2..=10000", self.keep_runs));
+        }
+        if self.lookup_bits > 16 {
+            return Err(format!("publish.lookup_bits is {}, must be in 0..=16", self.lookup_bits));
         }
         Ok(())
     }

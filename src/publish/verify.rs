@@ -92,8 +92,11 @@ pub(super) fn none_of(problems: Vec<Problem>, store: &dyn Store, run: &RunId) ->
 fn misplaced(run: &RunId, index: &RunIndex) -> Vec<Problem> {
     let at_home = |segment, entry: &IndexEntry| entry.key == keys::segment(run, segment);
     let strays = index.segments.iter().filter(|(segment, entry)| !at_home(segment, entry));
+    let strays = strays.map(|(_, entry)| &entry.key);
+    let home = keys::run_prefix(run);
+    let strays = strays.chain(index.lookups.keys().filter(|key| !key.starts_with(&home)));
     let mut problems: Vec<Problem> =
-        strays.map(|(_, entry)| Problem { key: entry.key.clone(), fault: Fault::Misplaced }).collect();
+        strays.map(|key| Problem { key: key.clone(), fault: Fault::Misplaced }).collect();
     if index.run_id != *run {
         problems.push(Problem { key: keys::index(run), fault: Fault::Misplaced });
     }
@@ -106,24 +109,38 @@ pub(super) async fn wrong_objects(
     index: &RunIndex,
     settings: &Settings,
 ) -> Result<Vec<Problem>, StoreError> {
-    let checks = index.segments.values().map(|entry| check(store, entry).boxed()).collect();
+    let pages = index.segments.values().map(|entry| Expected {
+        key: &entry.key,
+        size: entry.size,
+        sha256: entry.sha256,
+    });
+    let lookups =
+        index.lookups.iter().map(|(key, entry)| Expected { key, size: entry.size, sha256: entry.sha256 });
+    let checks = pages.chain(lookups).map(|expected| check(store, expected).boxed()).collect();
     let found: Vec<Option<Problem>> = in_flight::all(checks, settings).await?;
     Ok(found.into_iter().flatten().collect())
 }
 
-async fn check(store: &dyn Store, entry: &IndexEntry) -> Result<Option<Problem>, StoreError> {
-    let fault = fault(store, entry).await?;
-    Ok(fault.map(|fault| Problem { key: entry.key.clone(), fault }))
+/// An object as the index has it.
+struct Expected<'a> {
+    key: &'a str,
+    size: u64,
+    sha256: Digest,
 }
 
-async fn fault(store: &dyn Store, entry: &IndexEntry) -> Result<Option<Fault>, StoreError> {
-    let Some(head) = store.head(&entry.key).await? else { return Ok(Some(Fault::Missing)) };
+async fn check(store: &dyn Store, expected: Expected<'_>) -> Result<Option<Problem>, StoreError> {
+    let fault = fault(store, &expected).await?;
+    Ok(fault.map(|fault| Problem { key: expected.key.into(), fault }))
+}
+
+async fn fault(store: &dyn Store, entry: &Expected<'_>) -> Result<Option<Fault>, StoreError> {
+    let Some(head) = store.head(entry.key).await? else { return Ok(Some(Fault::Missing)) };
     if head.size != entry.size {
         return Ok(Some(Fault::Size { expected: entry.size, found: head.size }));
     }
     let found = match head.sha256 {
         Some(found) => found,
-        None => match store.get(&entry.key).await? {
+        None => match store.get(entry.key).await? {
             Some(object) => Digest::of(&object.bytes),
             None => return Ok(Some(Fault::Missing)),
         },

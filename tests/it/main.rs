@@ -8,6 +8,7 @@ mod aiqa;
 mod architecture;
 mod browser;
 mod cli;
+mod cloud;
 mod distill;
 mod docs;
 mod embed;

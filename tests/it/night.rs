@@ -18,7 +18,7 @@ fn run_args<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// One finished night that the tests compare with.
-fn reference() -> &'static ShopFolder {
+pub fn reference() -> &'static ShopFolder {
     static NIGHT: OnceLock<ShopFolder> = OnceLock::new();
     NIGHT.get_or_init(|| {
         let shop = ShopFolder::new(GROUPS);
@@ -256,7 +256,7 @@ fn a_night_under_an_experiment_publishes_both_pages() {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("folder");
     for entry in std::fs::read_dir(from).expect("folder").flatten() {
         let target = to.join(entry.file_name());

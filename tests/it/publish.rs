@@ -2,7 +2,7 @@
 
 mod conformance;
 mod faults;
-mod place;
+pub mod place;
 mod publishing;
 mod races;
 mod retention;

@@ -1,7 +1,7 @@
 //! The rankers through their public doors.
 
 mod forecast;
-mod learned;
+pub mod learned;
 
 use endcap::domain::ranker::Ranker;
 use endcap::domain::{Catalog, Product, ProductId, SegmentId};

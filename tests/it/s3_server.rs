@@ -88,12 +88,12 @@ fn program() -> PathBuf {
     program
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     listener.local_addr().expect("address").port()
 }
 
-fn answers(port: u16) -> bool {
+pub fn answers(port: u16) -> bool {
     (0..600).any(|_| {
         let up = TcpStream::connect(("127.0.0.1", port)).is_ok();
         if !up {

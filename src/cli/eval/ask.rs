@@ -55,10 +55,14 @@ pub struct Asker<'a> {
 }
 
 impl<'a> Asker<'a> {
-    pub fn new(context: &'a Context, policy: &'a TitlePolicy, memory: &'a Memory) -> anyhow::Result<Self> {
+    pub async fn new(
+        context: &'a Context,
+        policy: &'a TitlePolicy,
+        memory: &'a Memory,
+    ) -> anyhow::Result<Self> {
         let students = tools::students(context)?;
         let base = Student::base(students.digests[&context.config.models.student]);
-        let workspace = Workspace::new(&context.config.paths.work);
+        let workspace = tools::workspace(context).await?;
         let progress = progress::reporter();
         let trainable = tools::trainable(context)?;
         let config = &context.config;

@@ -87,7 +87,7 @@ async fn students(args: StudentsArgs, context: &Context) -> anyhow::Result<Exit>
         System::ALL.into_iter().filter(|system| *system != System::Teacher).filter(wanted).collect();
     let mut answers = Vec::new();
     if !asked.is_empty() {
-        let asker = ask::Asker::new(context, &policy, &memory)?;
+        let asker = ask::Asker::new(context, &policy, &memory).await?;
         for system in asked {
             answers.push(asker.answers(system, &cases).await?);
         }

@@ -4,7 +4,6 @@
 //! kept under the digest of these. Where all are kept, no model is loaded.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::origin::Origin;
@@ -14,7 +13,7 @@ use crate::domain::digest::DigestBuilder;
 use crate::domain::stage::JudgedPage;
 use crate::domain::{Digest, SegmentContext, SegmentId};
 use crate::keywords;
-use crate::night::{Inputs, Night, Plan, Progress, Recipe, StageSettings, Workspace};
+use crate::night::{Inputs, Night, Plan, Progress, Recipe, Workspace};
 
 /// Each segment's judged page. A segment that failed at a stage is missing.
 pub async fn judged(
@@ -24,7 +23,7 @@ pub async fn judged(
     reporter: &Arc<dyn Progress>,
 ) -> anyhow::Result<BTreeMap<SegmentId, JudgedPage>> {
     let kept = Kept {
-        workspace: Workspace::new(&context.config.paths.work),
+        workspace: tools::workspace(context).await?,
         recipe: Recipe {
             models: tools::digests(context)?,
             config: context.config.cascade_digest(),
@@ -34,7 +33,7 @@ pub async fn judged(
     };
     let mut missing: Vec<&SegmentContext> = Vec::new();
     for segment in &inputs.segments {
-        if kept.read(&segment.segment_id)?.is_none() {
+        if kept.read(&segment.segment_id).await?.is_none() {
             missing.push(segment);
         }
     }
@@ -44,7 +43,7 @@ pub async fn judged(
     let mut pages = BTreeMap::new();
     for segment in &inputs.segments {
         // What was computed just now is read back too: the first replay and the second see the same numbers.
-        if let Some(page) = kept.read(&segment.segment_id)? {
+        if let Some(page) = kept.read(&segment.segment_id).await? {
             pages.insert(segment.segment_id.clone(), page);
         }
     }
@@ -59,7 +58,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn path(&self, segment: &SegmentId) -> PathBuf {
+    fn path(&self, segment: &SegmentId) -> String {
         let mut key = DigestBuilder::default();
         // Merchandising's rules are dropped from the contexts of a replay; the inputs' digest has them.
         key.part(b"judged without rules, with spare placements").part(env!("CARGO_PKG_VERSION").as_bytes());
@@ -74,12 +73,12 @@ impl Kept {
         self.workspace.judged(&key.finish())
     }
 
-    fn read(&self, segment: &SegmentId) -> anyhow::Result<Option<JudgedPage>> {
-        Ok(self.workspace.read(&self.path(segment))?)
+    async fn read(&self, segment: &SegmentId) -> anyhow::Result<Option<JudgedPage>> {
+        Ok(self.workspace.read(&self.path(segment)).await?)
     }
 
-    fn write(&self, page: &JudgedPage) -> anyhow::Result<()> {
-        Ok(self.workspace.write(&self.path(&page.segment_id), page)?)
+    async fn write(&self, page: &JudgedPage) -> anyhow::Result<()> {
+        Ok(self.workspace.write(&self.path(&page.segment_id), page).await?)
     }
 }
 
@@ -105,21 +104,16 @@ async fn compute(
     let plan = Plan::new(inputs, &kept.recipe, &config.night, context.clock.now());
     let night = Night {
         inputs,
-        tools: &loaded.tools,
-        settings: StageSettings {
-            themes: &config.themes,
-            keywords: &config.keywords,
-            fuse: &config.fuse,
-            publish: &config.publish,
-            night: &config.night,
-        },
+        policy: &loaded.policy,
+        settings: config.stages(),
         plan: &plan,
+        recipe: &kept.recipe,
         workspace: &kept.workspace,
         progress: Arc::clone(reporter),
     };
     for group in segments.chunks(config.night.group_segments) {
-        for page in night.judged(group).await? {
-            kept.write(&page)?;
+        for page in night.judged(&loaded.tools, group).await? {
+            kept.write(&page).await?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! `endcap train ranker`: grow the ranker's trees on the input tables, or take a LightGBM model.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use chrono::NaiveDate;
@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use crate::config::clock::Stopwatch;
 use crate::domain::Digest;
 use crate::embed::Memory;
-use crate::night::Inputs;
+use crate::night::{self, Inputs};
 use crate::rank::{self, Description, RankerModel, TypeVectors, Validation};
 
 use super::super::exit::Exit;
@@ -19,9 +19,9 @@ pub struct Args {
     /// Input tables: a folder or s3://bucket/prefix [default: paths.inputs]
     #[arg(long, value_name = "LOCATION")]
     inputs: Option<String>,
-    /// Where model.txt, ranker.json and card.md go
-    #[arg(long, value_name = "DIR", default_value = "out/ranker")]
-    out: PathBuf,
+    /// Where model.txt, ranker.json and card.md go: a folder or s3://bucket/prefix
+    #[arg(long, value_name = "LOCATION", default_value = "out/ranker")]
+    out: String,
     /// A LightGBM text model of the ranker's features, instead of growing trees: it is calibrated and put beside a card
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
@@ -32,7 +32,7 @@ pub struct Args {
 
 #[derive(Debug, serde::Serialize)]
 struct Summary<'a> {
-    out: &'a Path,
+    out: &'a str,
     as_of: NaiveDate,
     trees: usize,
     rows: (usize, usize),
@@ -53,7 +53,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let vectors = TypeVectors::of(&inputs.catalog, &Memory::new(encoder))?;
     progress.advance(1);
     let model = train(&args, &inputs, &vectors, context)?;
-    model.save(&args.out)?;
+    night::save_ranker(&model, &args.out, &config.publish).await?;
     progress.advance(1);
     progress.end("");
     report(&args, &model, watch.seconds())
@@ -91,6 +91,6 @@ fn report(args: &Args, model: &RankerModel, seconds: f64) -> anyhow::Result<Exit
         "held out, products bought a visit of a page of {}: {:.3} (popularity {:.3}, purchase rates {:.3})",
         validation.page_products, validation.learned, validation.popularity, validation.light_rates
     );
-    println!("ranker: {} (card.md); to use it, set rank.model = {:?}", args.out.display(), args.out);
+    println!("ranker: {} (card.md); to use it, set rank.model = {:?}", args.out, args.out);
     Ok(Exit::Success)
 }

@@ -65,7 +65,15 @@ fn mer_1_tampered_bytes_are_seen() {
 fn plan(run: &RunId, page: PagePlan) -> PublishPlan {
     let time = "2017-11-13T02:00:00Z".parse().expect("time");
     let pages = [(segment("seg-1"), page)].into();
-    PublishPlan { run_id: run.clone(), as_of: run.as_of(), generated_at: time, published_at: time, pages }
+    PublishPlan {
+        run_id: run.clone(),
+        as_of: run.as_of(),
+        generated_at: time,
+        published_at: time,
+        pages,
+        passing: None,
+        lookups: std::collections::BTreeMap::new(),
+    }
 }
 
 async fn published(world: &World, store: &dyn Store, plan: &PublishPlan) -> Result<(), PublishError> {

@@ -111,6 +111,8 @@ pub fn plan(run_id: &RunId, segments: usize) -> PublishPlan {
         generated_at: time(day),
         published_at: time(day) + TimeDelta::hours(1),
         pages,
+        passing: None,
+        lookups: BTreeMap::new(),
     }
 }
 

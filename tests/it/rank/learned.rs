@@ -143,6 +143,11 @@ impl Owned {
     }
 }
 
+/// Trained on the shop.
+pub fn trained() -> RankerModel {
+    train(Owned::new(&rows(84)).shop(), &recipe()).expect("train")
+}
+
 fn segment(id: &str) -> SegmentId {
     super::segment(id)
 }

@@ -1,0 +1,14 @@
+//! The night in the cloud on one machine: the real worker and the real Lambda binary over buckets, without a state machine.
+
+mod bucket;
+mod chaos;
+mod edge;
+mod end_to_end;
+mod faults;
+mod gate;
+mod lambda;
+mod nights;
+mod package;
+mod ranker;
+mod shop;
+mod stack;

@@ -1,0 +1,77 @@
+//! A bucket of the emulator, as the tests read and write it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// A bucket, and the runtime that its client runs on.
+pub struct Bucket {
+    pub name: String,
+    pub runtime: Arc<Runtime>,
+    client: Client,
+}
+
+impl Bucket {
+    pub fn new(name: &str, client: Client, runtime: Arc<Runtime>) -> Self {
+        Self { name: name.into(), runtime, client }
+    }
+
+    pub fn put(&self, key: &str, bytes: Vec<u8>) {
+        let put = self.client.put_object().bucket(&self.name).key(key).body(ByteStream::from(bytes));
+        self.runtime.block_on(put.send()).expect("put");
+    }
+
+    pub fn delete(&self, key: &str) {
+        let delete = self.client.delete_object().bucket(&self.name).key(key);
+        self.runtime.block_on(delete.send()).expect("delete");
+    }
+
+    pub fn get(&self, key: &str) -> Option<Vec<u8>> {
+        let get = self.client.get_object().bucket(&self.name).key(key);
+        self.runtime.block_on(async {
+            let body = get.send().await.ok()?.body;
+            Some(body.collect().await.expect("body").to_vec())
+        })
+    }
+
+    pub fn json(&self, key: &str) -> Value {
+        let bytes = self.get(key).unwrap_or_else(|| panic!("{key} is missing"));
+        serde_json::from_slice(&bytes).expect("JSON")
+    }
+
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        let list = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let mut pages = list.into_paginator().send();
+        self.runtime.block_on(async {
+            let mut keys = Vec::new();
+            while let Some(page) = pages.next().await {
+                keys.extend(
+                    page.expect("list").contents().iter().filter_map(|one| Some(one.key()?.to_owned())),
+                );
+            }
+            keys
+        })
+    }
+
+    /// Key below `prefix` → bytes.
+    pub fn objects(&self, prefix: &str) -> BTreeMap<String, Vec<u8>> {
+        let below = |key: &String| key.strip_prefix(prefix).expect("prefix").to_owned();
+        self.keys(prefix).iter().map(|key| (below(key), self.get(key).expect("object"))).collect()
+    }
+
+    /// A folder's files, under `prefix/`.
+    pub fn upload(&self, folder: &Path, prefix: &str) {
+        for entry in std::fs::read_dir(folder).expect("folder").flatten() {
+            let key = format!("{prefix}/{}", entry.file_name().to_string_lossy());
+            match entry.path().is_dir() {
+                true => self.upload(&entry.path(), &key),
+                false => self.put(&key, std::fs::read(entry.path()).expect("file")),
+            }
+        }
+    }
+}

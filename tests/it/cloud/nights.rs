@@ -1,0 +1,178 @@
+//! Whole nights: plan, shards, publish, reuse, canary.
+
+use serde_json::{Value, json};
+
+use super::shop::{Cloud, TWO_SHARDS, expect, moved, statuses};
+use crate::support::ShopFolder;
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}")).to_owned()
+}
+
+/// Survey, plan, work and publish over buckets: the bytes are those of the same night in folders (DET-1), an unchanged segment
+/// never reaches a worker the next night, and a night in which nothing changed has no shard at all.
+#[test]
+fn nights_over_buckets_cost_what_changed() {
+    let cloud = Cloud::new("cloud-nights", TWO_SHARDS);
+    let function = cloud.function();
+
+    let surveyed = function.answer(json!({ "action": "survey" }));
+    assert_eq!(surveyed, json!({ "as_of": "2017-11-20", "refresh_index": true, "refresh_ranker": false }));
+    cloud.expect(0, &["index"]);
+    assert_eq!(function.answer(json!({ "action": "survey" }))["refresh_index"], false);
+
+    let planned = function.answer(json!({ "action": "plan" }));
+    let first = text(&planned, "run_id");
+    let expected = json!({ "run_id": first, "as_of": "2017-11-20", "segments": 3, "reused": 0, "shards": 2 });
+    assert_eq!(planned, expected);
+    assert_eq!(function.answer(json!({ "action": "plan" })), planned, "a plan is made once");
+    for shard in [1, 0] {
+        let printed = expect(0, cloud.worker(&first, Some(shard)));
+        let line: Value = serde_json::from_str(printed.trim()).expect("one line of metrics");
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Endcap");
+        assert_eq!((&line["Deployment"], &line["RunId"]), (&json!("test"), &json!(first)));
+    }
+    expect(64, cloud.worker(&first, Some(2)));
+    let published = function.answer(json!({ "action": "publish", "run_id": first }));
+    assert_eq!(published["ending"], "published", "{published}");
+    assert_eq!(published["exit_code"], 0);
+    assert_eq!((&published["canary"], &published["previous_run_id"]), (&json!(false), &Value::Null));
+    assert_eq!(function.metrics().last().expect("metrics")["PointerWrites"], 1.0);
+    let again = function.answer(json!({ "action": "publish", "run_id": first }));
+    assert!(text(&again, "summary").starts_with("already published"), "{again}");
+
+    let local =
+        ShopFolder::with_index(&cloud.inputs_folder(), &crate::support::inputs().join("index"), TWO_SHARDS);
+    crate::night::copy(&crate::night::reference().path("work/answers"), &local.path("work/answers"));
+    local.expect(0, &["run"]);
+    assert_eq!(cloud.tree(), local.tree(), "the same night in folders");
+    assert!(cloud.expect(0, &["status", "--verify"]).contains(&first));
+
+    a_third_changes(&cloud, &function, &first);
+    nothing_changes(&cloud, &function);
+}
+
+fn a_third_changes(cloud: &Cloud, function: &super::lambda::Function, first: &str) {
+    let mut segments = cloud.segments();
+    segments[1].households += 1;
+    cloud.put_segments(&segments);
+    let planned = function.answer(json!({ "action": "plan" }));
+    let second = text(&planned, "run_id");
+    assert_eq!((&planned["reused"], &planned["shards"]), (&json!(2), &json!(1)), "{planned}");
+    let printed = expect(0, cloud.worker(&second, None));
+    let line: Value = serde_json::from_str(printed.trim()).expect("metrics");
+    assert_eq!(line["WorkerSegments"], 1.0, "only what changed is computed");
+    let published = function.answer(json!({ "action": "publish", "run_id": second }));
+    assert_eq!(published["previous_run_id"], first);
+    let report = cloud.json(&format!("work/runs/{second}/report.json"));
+    assert_eq!(
+        report["segments"]["reused"].as_u64().expect("reused")
+            + report["segments"]["new"].as_u64().expect("new"),
+        3
+    );
+    for segment in [0, 2] {
+        let id = segments[segment].segment_id.as_str();
+        assert_eq!(statuses(cloud, &second)[id], "reused");
+        let story = cloud.expect(0, &["explain", "--segment", id]);
+        assert!(story.contains("What AIQA found"), "{story}");
+    }
+}
+
+/// The next day, with the same tables and no other holiday near: no worker is started.
+fn nothing_changes(cloud: &Cloud, function: &super::lambda::Function) {
+    let mut segments = cloud.segments();
+    segments[1].households += 1;
+    cloud.put_segments(&moved(&segments, 1));
+    let planned = function.answer(json!({ "action": "plan" }));
+    assert_eq!((&planned["as_of"], &planned["shards"]), (&json!("2017-11-21"), &json!(0)), "{planned}");
+    let third = text(&planned, "run_id");
+    let published = function.answer(json!({ "action": "publish", "run_id": third }));
+    assert_eq!(published["ending"], "published");
+    assert!(statuses(cloud, &third).values().all(|status| status == "reused"));
+    cloud.put_segments(&moved(&segments, 9));
+    let later = function.answer(json!({ "action": "plan" }));
+    assert_eq!(later["reused"], 0, "another holiday is near: {later}");
+}
+
+/// A canary is a whole run of its own; the run after it names the run before it, and either can be gone back to.
+#[test]
+fn a_canary_is_promoted_or_rolled_back() {
+    let cloud = Cloud::new("cloud-canary", TWO_SHARDS);
+    cloud.expect(0, &["index"]);
+    let function = cloud.function();
+    let night = |function: &super::lambda::Function| {
+        let run = text(&function.answer(json!({ "action": "plan" })), "run_id");
+        expect(0, cloud.worker(&run, None));
+        run
+    };
+    let first = night(&function);
+    let alone = function.answer(json!({ "action": "publish", "run_id": first, "canary_percent": 50 }));
+    assert_eq!(
+        (&alone["canary"], &alone["run_id"]),
+        (&json!(false), &json!(first)),
+        "nothing to keep pages of"
+    );
+
+    let mut segments = cloud.segments();
+    segments.iter_mut().for_each(|segment| segment.staples.reverse());
+    cloud.put_segments(&segments);
+    let second = night(&function);
+    let canary = json!({ "action": "publish", "run_id": second, "canary_percent": 60 });
+    let published = function.answer(canary.clone());
+    let shown = text(&published, "run_id");
+    assert_eq!((&published["canary"], &published["previous_run_id"]), (&json!(true), &json!(first)));
+    assert!(shown != first && shown != second);
+    assert_eq!(cloud.pointer()["run_id"], shown);
+    assert!(cloud.expect(0, &["status", "--verify"]).contains("hold their sha256"));
+    let again = function.answer(canary);
+    assert_eq!(again["run_id"], shown, "a retry finds the canary");
+
+    assert_eq!(function.answer(json!({ "action": "rollback" })), json!({ "run_id": first }));
+    function.answer(json!({ "action": "rollback", "run_id": shown }));
+    let promoted = function.answer(json!({ "action": "promote", "run_id": second }));
+    assert_eq!((&promoted["canary"], &promoted["run_id"]), (&json!(false), &json!(second)));
+    assert_eq!(promoted["previous_run_id"], first, "a rollback never leads back to a canary");
+    assert_eq!(function.answer(json!({ "action": "rollback" })), json!({ "run_id": first }));
+
+    let (kind, message) = function
+        .invoke(json!({ "action": "publish", "run_id": second, "canary_percent": 100 }))
+        .expect_err("100 %");
+    assert!(kind == "Endcap.Config" && message.contains("canary_percent"), "{kind}: {message}");
+}
+
+/// Every household of a published segment resolves to it with one request for its share.
+#[test]
+fn households_find_their_segment_in_the_published_tree() {
+    use endcap::domain::lookup::{Lookup, Shares};
+    use endcap::domain::{HouseholdId, SegmentId};
+    use endcap::ingest::contract;
+
+    let extra = format!("{TWO_SHARDS}[publish]\nlookup_salt = \"pepper\"\nlookup_bits = 3\n");
+    let cloud = Cloud::new("cloud-lookups", &extra);
+    let segments = cloud.segments();
+    let segment = |n: usize| match n % 4 {
+        3 => SegmentId::parse("seg-of-another-night").expect("segment"),
+        n => segments[n].segment_id.clone(),
+    };
+    let assignments: std::collections::BTreeMap<_, _> =
+        (0..500).map(|n| (HouseholdId::parse(format!("household {n}")).expect("id"), segment(n))).collect();
+    let path = cloud.local.path().join("assignments.parquet");
+    contract::write_assignments(&path, &assignments).expect("assignments");
+    cloud.put("inputs/assignments.parquet", std::fs::read(path).expect("table"));
+    cloud.expect(0, &["run"]);
+
+    let run = text(&cloud.pointer(), "run_id");
+    let shares = Shares { salt: "pepper", bits: 3 };
+    for (household, own) in &assignments {
+        let hash = shares.hash(household);
+        let key = format!("public/runs/{run}/lookups/{:04x}.json", shares.share(&hash));
+        let lookup: Lookup = serde_json::from_value(cloud.json(&key)).expect("lookup");
+        let known = segments.iter().any(|context| context.segment_id == *own);
+        assert_eq!(lookup.segment(&hash), known.then_some(own), "{household}");
+    }
+    let published: Vec<u8> = cloud.tree().into_values().flatten().collect();
+    assert!(!String::from_utf8_lossy(&published).contains("household 1"), "no id is published");
+    let damaged = format!("public/runs/{run}/lookups/0003.json");
+    cloud.put(&damaged, b"{}".to_vec());
+    assert!(cloud.expect(1, &["status", "--verify"]).contains("lookups/0003.json"));
+}
