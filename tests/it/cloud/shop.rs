@@ -20,8 +20,6 @@ use crate::support::{inputs, project, site_packages};
 
 /// Segments of the demonstration that these nights are about.
 const SEGMENTS: usize = 3;
-/// Of the interactions that these nights know: four weeks before the demonstration's.
-const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2017, 10, 23).expect("a date");
 
 /// A bucket with `inputs/`, `work/`, `public/`, and the config at `config/endcap.toml`. The index is the shared local one.
 pub struct Cloud {
@@ -134,40 +132,10 @@ pub fn open_shop(bucket: &Bucket, extra: &str) {
     let registry = project().join("models/registry.toml");
     let config = format!("[models]\nregistry = {registry:?}\n{extra}\n");
     bucket.put("config/endcap.toml", config.into_bytes());
-    for table in [contract::PRODUCTS, contract::KEYWORDS, contract::MERCHANDISING] {
+    for table in [contract::PRODUCTS, contract::KEYWORDS, contract::INTERACTIONS, contract::MERCHANDISING] {
         bucket.put(&format!("inputs/{table}"), std::fs::read(inputs().join(table)).expect("a table"));
     }
-    bucket.put(&format!("inputs/{}", contract::INTERACTIONS), recent_interactions().to_vec());
     put_segments(bucket, &segments(bucket));
-}
-
-/// The interactions of the last weeks: every process of these tests reads them, and the whole table takes it seconds.
-fn recent_interactions() -> &'static [u8] {
-    static TABLE: OnceLock<Vec<u8>> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        let file = std::fs::read(inputs().join(contract::INTERACTIONS)).expect("interactions");
-        let file = ingest::TableFile::new(contract::INTERACTIONS, file);
-        let mut rows = Vec::new();
-        let mut keep = |row: ingest::InteractionRow<'_>| {
-            if row.date >= FIRST_DAY {
-                rows.push(Interaction {
-                    household_id: HouseholdId::parse(row.household_id).expect("id"),
-                    segment_id: SegmentId::parse(row.segment_id).expect("id"),
-                    visit_id: row.visit_id.into(),
-                    product_id: ProductId::parse(row.product_id).expect("id"),
-                    date: row.date,
-                    quantity: row.quantity,
-                    value: row.value,
-                    impression: row.impression,
-                });
-            }
-        };
-        ingest::interactions(&file, &mut keep).expect("interactions");
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join(contract::INTERACTIONS);
-        contract::write_interactions(&path, &rows).expect("interactions");
-        std::fs::read(path).expect("interactions")
-    })
 }
 
 pub fn segments(bucket: &Bucket) -> Vec<SegmentContext> {
