@@ -91,7 +91,7 @@ fn what_fits_the_title_comes_first() {
     let found = |name: &str, fit| (name.to_owned(), fit);
     assert_eq!(fitting, [found("fruit-03", 1.0), found("fruit-02", 0.5)]);
     assert_eq!(order(&world, &TitleFits::none()), [found("fruit-02", 0.0), found("fruit-03", 0.0)]);
-    world.settings.evaluator_weight = 0.0;
+    world.settings = Settings { evaluator_weight: 0.0, lead_weight: 0.0, ..world.settings };
     assert_eq!(order(&world, &fits), [found("fruit-02", 0.5), found("fruit-03", 1.0)]);
 }
 
