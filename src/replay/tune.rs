@@ -17,12 +17,18 @@ pub enum Weight {
     Momentum,
     Discovery,
     RelevanceWeight,
+    EvaluatorWeight,
     ModelOrderWeight,
 }
 
 impl Weight {
-    pub const ALL: [Self; 4] =
-        [Self::Momentum, Self::Discovery, Self::RelevanceWeight, Self::ModelOrderWeight];
+    pub const ALL: [Self; 5] = [
+        Self::Momentum,
+        Self::Discovery,
+        Self::RelevanceWeight,
+        Self::EvaluatorWeight,
+        Self::ModelOrderWeight,
+    ];
 
     /// Its key in `[fuse]`.
     pub fn key(self) -> &'static str {
@@ -30,16 +36,18 @@ impl Weight {
             Self::Momentum => "momentum",
             Self::Discovery => "discovery",
             Self::RelevanceWeight => "relevance_weight",
+            Self::EvaluatorWeight => "evaluator_weight",
             Self::ModelOrderWeight => "model_order_weight",
         }
     }
 
-    /// Relevance never drops out altogether: without it a placement need not be about its title.
+    /// Neither relevance nor the evaluator drops out altogether: without them a placement need not be about its title.
     fn grid(self) -> &'static [f32] {
         match self {
             Self::Momentum => &[0.0, 0.1, 0.2, 0.3, 0.4, 0.5],
             Self::Discovery => &[0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0],
             Self::RelevanceWeight => &[0.1, 0.2, 0.3, 0.4],
+            Self::EvaluatorWeight => &[0.2, 0.3, 0.4, 0.6],
             Self::ModelOrderWeight => &[0.0, 0.1, 0.2],
         }
     }
@@ -49,6 +57,7 @@ impl Weight {
             Self::Momentum => settings.momentum,
             Self::Discovery => settings.discovery,
             Self::RelevanceWeight => settings.relevance_weight,
+            Self::EvaluatorWeight => settings.evaluator_weight,
             Self::ModelOrderWeight => settings.model_order_weight,
         }
     }
@@ -58,6 +67,7 @@ impl Weight {
             Self::Momentum => &mut settings.momentum,
             Self::Discovery => &mut settings.discovery,
             Self::RelevanceWeight => &mut settings.relevance_weight,
+            Self::EvaluatorWeight => &mut settings.evaluator_weight,
             Self::ModelOrderWeight => &mut settings.model_order_weight,
         };
         *weight = value;

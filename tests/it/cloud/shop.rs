@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use chrono::NaiveDate;
+use endcap::domain::SegmentContext;
 use endcap::domain::merchandising::Merchandising;
-use endcap::domain::{HouseholdId, Interaction, ProductId, SegmentContext, SegmentId};
 use endcap::ingest::{self, Location, contract};
 use serde_json::Value;
 
