@@ -194,7 +194,7 @@ pub async fn load(context: &Context, catalog: &Catalog, keywords: &[Keyword]) ->
     let index = index(context, &encoder).await?;
     let policy = policy(context, catalog, keywords)?;
     let encoder = Memory::new(encoder);
-    let evaluator = Evaluator::new(catalog, &encoder)?;
+    let evaluator = Evaluator::new(catalog);
     Ok(Loaded {
         tools: Tools { engine, themes, keywords: chooser, encoder, evaluator, index },
         policy,

@@ -340,6 +340,9 @@ impl<'a> GroupRun<'a> {
     fn finish(&mut self, drafts: &[Draft<'a>]) {
         let watch = Stopwatch::start();
         self.night.progress.begin("aiqa and fusion", "pages", drafts.len() as u64);
+        let Tools { encoder, evaluator, .. } = self.tools;
+        // Should it fail, every page says so.
+        evaluator.prepare(encoder).ok();
         let page = |draft: &Draft<'a>| {
             let page = self.page(draft);
             self.night.progress.advance(1);

@@ -100,7 +100,7 @@ fn the_evaluator_knows_what_goes_under_a_title() {
     let types = ["Milk", "Onions", "Pasta", "Pudding and gelatin", "Ravioli", "White bread"];
     let catalog = Catalog::new(types.map(|kind| product(kind, "Food", kind)).to_vec());
     let memory = Memory::new(encoder());
-    let evaluator = Evaluator::new(&catalog, &memory).expect("types");
+    let evaluator = Evaluator::new(&catalog);
     let titles = ["Ravioli with a creamy ricotta", "Pudding and gelatin cups"];
     let fits = evaluator.fits(&titles, &memory).expect("titles");
     let by_fit = |title: &str| {

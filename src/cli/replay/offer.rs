@@ -31,7 +31,7 @@ impl Offer {
         let memory = Memory::new(tools::encoder(replay.context)?.0);
         let titles: BTreeSet<&str> = judged.values().flat_map(JudgedPage::titles).collect();
         let titles: Vec<&str> = titles.into_iter().collect();
-        let fits = Evaluator::new(&inputs.catalog, &memory)?.fits(&titles, &memory)?;
+        let fits = Evaluator::new(&inputs.catalog).fits(&titles, &memory)?;
         Ok(Self { judged, policy, fits })
     }
 
