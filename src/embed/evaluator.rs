@@ -9,8 +9,8 @@ use crate::domain::title_fit::{TitleFits, TypePlaces};
 
 /// Sentence vectors of a shop's product types, to be held against titles.
 ///
-/// Types rather than products: a type says what a product is, its title mostly whose and how big; and a shop has
-/// some hundred types.
+/// Types rather than products: a type says what a product is, its title mostly whose and how big; and of types there are a
+/// tenth as many.
 pub struct Evaluator {
     types: Vec<String>,
     places: TypePlaces,

@@ -11,7 +11,7 @@ use super::desk::Desk;
 use super::draft::Draft;
 use super::score::{Scored, arrange, placement_value};
 
-/// A draft with the products it shows, best first.
+/// A draft with the products it shows, in the order of the row.
 #[derive(Clone)]
 pub(super) struct Placement<'a> {
     pub draft: Draft<'a>,
