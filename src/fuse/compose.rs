@@ -18,7 +18,7 @@ use super::desk::Desk;
 use super::draft::{Draft, Purpose};
 use super::page::{Page, mostly};
 use super::quota::Pool;
-use super::score::Scored;
+use super::score::{Scored, promised};
 
 /// The page's placements in no particular order, before pins.
 pub(super) fn compose<'a, 'd>(desk: &'d Desk<'a>, cascade: &[Draft<'a>]) -> Page<'a, 'd> {
@@ -97,16 +97,20 @@ impl<'a, 'd> Composer<'a, 'd> {
         page
     }
 
-    /// Adds the cascade's placements until the page has so many.
+    /// Adds the cascade's placements until the page has so many: first those that hold what their titles promise, others only
+    /// where these are too few.
     fn add_cascade(&self, page: &mut Page<'a, '_>, most: usize) {
         let ours = |page: &Page<'_, '_>| {
             page.placements.iter().filter(|placement| placement.draft.source == Source::Cascade).count()
         };
-        for draft in &self.cascade {
-            if ours(page) >= most {
-                return;
+        let settings = self.desk.scorer.settings;
+        for least in [settings.promised_products, 0] {
+            for draft in &self.cascade {
+                if ours(page) >= most {
+                    return;
+                }
+                page.add_if(draft, |products| promised(products, settings.promise) >= least);
             }
-            page.add(draft);
         }
     }
 

@@ -99,6 +99,7 @@ impl<'a, 'd> Page<'a, 'd> {
     /// The products the draft would show on this page.
     pub(super) fn fill(&self, draft: &Draft<'a>) -> Vec<Scored<'a>> {
         let most = self.desk.shape.products_per_placement;
+        let settings = self.desk.scorer.settings;
         let mut picker = Picker::new(self, draft.max_per_type);
         if let Some(purpose) = draft.purpose {
             picker.pick(draft.bench.iter().filter(|scored| purpose.matches(scored.product)), most);
@@ -106,10 +107,12 @@ impl<'a, 'd> Page<'a, 'd> {
             let others = draft.bench.iter().filter(|scored| !purpose.matches(scored.product));
             picker.pick(others, half.min(purpose.filled_to));
         } else {
+            let keeping = draft.bench.iter().filter(|scored| scored.keeps(settings.promise));
+            picker.pick(keeping, settings.promised_products.min(most));
             picker.pick(draft.bench.iter(), most);
         }
         let mut picked = picker.picked;
-        arrange(&mut picked);
+        arrange(&mut picked, settings);
         trim_companions(&mut picked);
         picked
     }

@@ -31,7 +31,7 @@ impl<'a> Page<'a, '_> {
                 let Some(best) = self.cheapest_exchange(quota.target, pool) else { break };
                 let products = &mut self.placements[best.placement].products;
                 products[best.out] = best.inn;
-                arrange(products);
+                arrange(products, self.desk.scorer.settings);
             }
         }
     }

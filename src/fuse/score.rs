@@ -45,6 +45,13 @@ pub(super) struct Scored<'a> {
     pub parts: ScoreParts,
 }
 
+impl Scored<'_> {
+    /// Whether it goes so well under the placement's title.
+    pub(super) fn keeps(&self, fit: f32) -> bool {
+        self.parts.fit >= fit
+    }
+}
+
 /// A product to be scored for a placement; `relevance` is `None` where nothing was searched for.
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'a> {
@@ -205,9 +212,9 @@ pub(super) fn sort(scored: &mut [Scored<'_>]) {
     });
 }
 
-/// What a shopper sees of a placement, from the left: what leads best under its title. Where nobody evaluated the title: what was
-/// found, others of its aisles, companions; each best first.
-pub(super) fn arrange(products: &mut [Scored<'_>]) {
+/// What a shopper sees of a placement, from the left: what its title promises, and then what leads best under it. Where nobody
+/// evaluated the title: what was found, others of its aisles, companions; each best first.
+pub(super) fn arrange(products: &mut [Scored<'_>], settings: &Settings) {
     sort(products);
     products.sort_by(|a, b| b.lead.total_cmp(&a.lead));
     let class = |scored: &Scored<'_>| match scored.parts.via {
@@ -217,6 +224,17 @@ pub(super) fn arrange(products: &mut [Scored<'_>]) {
         _ => 0,
     };
     products.sort_by_key(class);
+    for place in 0..settings.promised_products.min(products.len()) {
+        let Some(next) = products[place..].iter().position(|scored| scored.keeps(settings.promise)) else {
+            return;
+        };
+        products[place..=place + next].rotate_right(1);
+    }
+}
+
+/// How many products go so well under their placement's title; none where nobody evaluated it.
+pub(super) fn promised(products: &[Scored<'_>], fit: f32) -> usize {
+    products.iter().filter(|scored| scored.keeps(fit)).count()
 }
 
 /// A placement's value: its products' values, highest first, each discounted by its place as in Järvelin & Kekäläinen,

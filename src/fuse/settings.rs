@@ -16,6 +16,11 @@ pub struct Settings {
     /// Further exponent of the fit in the order of a row, 0..=8: more has it begin with what its title says rather than with what
     /// sells.
     pub lead_weight: f32,
+    /// How well a product at least goes under a title that promises it, 0..=1.
+    pub promise: f32,
+    /// A placement of the cascade begins with so many products that its title promises, where any were found; one with fewer
+    /// stands on a page only where no other of the cascade's can. 0 ignores it.
+    pub promised_products: usize,
     /// Exponent of what the ranker expects, 0..=4; 0 ignores it.
     pub ranker_weight: f32,
     /// Weight of what the segment bought in the last weeks beside what the ranker expects, 0..=1: 0 is the ranker alone.
@@ -72,6 +77,8 @@ impl Default for Settings {
             relevance_weight: 0.1,
             evaluator_weight: 0.3,
             lead_weight: 2.0,
+            promise: 0.6,
+            promised_products: 1,
             ranker_weight: 1.0,
             momentum: 0.2,
             discovery: 0.5,
@@ -122,6 +129,7 @@ impl Settings {
         within("relevance_weight", self.relevance_weight, 0.0, 4.0)?;
         within("evaluator_weight", self.evaluator_weight, 0.0, 4.0)?;
         within("lead_weight", self.lead_weight, 0.0, 8.0)?;
+        within("promise", self.promise, 0.0, 1.0)?;
         within("ranker_weight", self.ranker_weight, 0.0, 4.0)?;
         within("objective_tilt", self.objective_tilt, 0.0, 4.0)?;
         within("out_of_season", self.out_of_season, f32::MIN_POSITIVE, 1.0)?;

@@ -5,6 +5,7 @@ mod shop;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
 
 use endcap::domain::manifest::to_bytes;
 use endcap::domain::merchandising::{Merchandising, PageShape};
@@ -369,6 +370,15 @@ fn the_fused_arm_is_fusions_page_and_counts_what_is_not() {
     assert!(all.pages[&segment("odd")].placements.iter().all(|placement| !placement.cascade));
     let again = fused(fusion, &fuse::Settings::default(), &[(&context("even"), Some(&page)), (&odd, None)]);
     assert_eq!(to_bytes(&again.pages).expect("JSON"), to_bytes(&all.pages).expect("JSON"));
+    assert_eq!(all.title_fit, 0.0, "nobody evaluated");
+    // Another type goes twice as well under both titles as any of the shop's; the ranker's rows have no fit and do not count.
+    let types: BTreeSet<String> = catalog.iter().map(|product| product.product_type.clone()).collect();
+    let places = types.iter().cloned().chain(["Best".to_owned()]).zip(0..).collect();
+    let likeness = || [vec![0.3; types.len()], vec![0.6]].concat();
+    let fits = TitleFits::new(Arc::new(places), ["One", "Two"].map(|title| (title.to_owned(), likeness())));
+    let halves = Fusion { fits: &fits, ..fusion };
+    let half = fused(halves, &fuse::Settings::default(), &[(&context("even"), Some(&page)), (&odd, None)]);
+    assert!((half.title_fit - 0.5).abs() < 1e-6, "{}", half.title_fit);
 }
 
 // ------------------------------------------------------------------ real data, real models

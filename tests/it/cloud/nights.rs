@@ -94,6 +94,57 @@ fn nothing_changes(cloud: &Cloud, function: &super::lambda::Function) {
     assert_eq!(later["reused"], 0, "another holiday is near: {later}");
 }
 
+/// A page that the plan takes over, and that is gone when the night is published, is a failure: counted, and the segment gets the
+/// page that the ranker makes of the interactions, which the publisher reads for it alone.
+#[test]
+fn a_taken_over_page_that_is_gone_is_counted_and_made_by_the_ranker() {
+    let cloud = Cloud::new("cloud-gone", TWO_SHARDS);
+    cloud.expect(0, &["index"]);
+    let function = cloud.function();
+    let planned = || function.answer(json!({ "action": "plan" }));
+    let first = text(&planned(), "run_id");
+    expect(0, cloud.worker(&first, Some(0)));
+    expect(0, cloud.worker(&first, Some(1)));
+    function.answer(json!({ "action": "publish", "run_id": first }));
+
+    let mut segments = cloud.segments();
+    segments[0].households += 1;
+    cloud.put_segments(&segments);
+    let plan = planned();
+    assert_eq!(plan["reused"], 2, "{plan}");
+    let second = text(&plan, "run_id");
+    expect(0, cloud.worker(&second, None));
+    let gone = segments[2].segment_id.as_str();
+    cloud.delete(&format!("public/runs/{first}/segments/{gone}.json"));
+
+    let published = function.answer(json!({ "action": "publish", "run_id": second }));
+    assert_eq!(
+        (&published["ending"], &published["exit_code"]),
+        (&json!("published-with-fallbacks"), &json!(1))
+    );
+    let report = cloud.json(&format!("work/runs/{second}/report.json"));
+    let failures = report["failures"].as_array().expect("failures");
+    assert_eq!(
+        (failures.len(), &failures[0]["segment_id"], &failures[0]["stage"]),
+        (1, &json!(gone), &json!("reuse"))
+    );
+    let page = cloud.json(&format!("public/runs/{second}/segments/{gone}.json"));
+    let ranked = cloud.json(&format!("work/explain/{first}/{gone}.json"))["ranker_page"].clone();
+    assert_eq!(page["source"], "ranker");
+    assert_eq!(shown(&page), shown(&ranked), "what the ranker would have shown the night before");
+    assert!(shown(&page).len() > 1, "{page}");
+}
+
+/// Titles, each with its products' ids.
+fn shown(page: &Value) -> Vec<(Value, Vec<Value>)> {
+    let placements = page["placements"].as_array().into_iter().flatten();
+    let row = |placement: &Value| {
+        let products = placement["products"].as_array().into_iter().flatten();
+        (placement["title"].clone(), products.map(|product| product["product_id"].clone()).collect())
+    };
+    placements.map(row).collect()
+}
+
 /// A canary is a whole run of its own; the run after it names the run before it, and either can be gone back to.
 #[test]
 fn a_canary_is_promoted_or_rolled_back() {

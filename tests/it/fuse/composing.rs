@@ -1,5 +1,6 @@
 //! What fusion adds to what retrieval found: others of its types and aisles, companions, favorites, reserves; and what a product is worth.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use endcap::domain::stage::{FusedPage, JudgedPage, ScoredProduct, Source, Via};
@@ -91,8 +92,66 @@ fn what_fits_the_title_comes_first() {
     let found = |name: &str, fit| (name.to_owned(), fit);
     assert_eq!(fitting, [found("fruit-03", 1.0), found("fruit-02", 0.5)]);
     assert_eq!(order(&world, &TitleFits::none()), [found("fruit-02", 0.0), found("fruit-03", 0.0)]);
-    world.settings = Settings { evaluator_weight: 0.0, lead_weight: 0.0, ..world.settings };
+    world.settings =
+        Settings { evaluator_weight: 0.0, lead_weight: 0.0, promised_products: 0, ..world.settings };
     assert_eq!(order(&world, &fits), [found("fruit-02", 0.5), found("fruit-03", 1.0)]);
+}
+
+/// Fits of the title "Orchard picks" with the three types of fruit; `of_two` is the second's.
+fn fruit_fits(of_two: f32) -> TitleFits {
+    let places = ["Fruit one", "Fruit two", "Fruit three", "Pears"];
+    let places = places.map(str::to_owned).into_iter().zip(0..).collect();
+    TitleFits::new(Arc::new(places), [("Orchard picks".to_owned(), vec![0.3, of_two, 0.3, 1.0])])
+}
+
+/// A row begins with what its title promises, though it sells worst and there would be no room for it.
+#[test]
+fn a_promised_product_has_the_first_place() {
+    let mut world = World::new();
+    world.settings = Settings { evaluator_weight: 0.0, lead_weight: 0.0, ..world.settings };
+    let all = ["fruit-01", "fruit-03", "fruit-04", "fruit-06", "fruit-11"];
+    let judged =
+        page(vec![placement("Orchard picks", &all), placement("Toast time", &["bakery-02", "bakery-03"])]);
+    let shown = |world: &World, fits: &TitleFits| {
+        let fused = world.fuse_fitting(&judged, fits).expect("page");
+        products_of(&fused, "Orchard picks").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&world, &fruit_fits(0.6)), ["fruit-11", "fruit-01", "fruit-03", "fruit-04"]);
+    let unchanged = ["fruit-01", "fruit-03", "fruit-04", "fruit-06"];
+    assert_eq!(shown(&world, &fruit_fits(0.59)), unchanged, "nothing is promised");
+    assert_eq!(shown(&world, &TitleFits::none()), unchanged, "nobody was asked");
+    world.settings.promised_products = 0;
+    assert_eq!(shown(&world, &fruit_fits(0.6)), unchanged, "nobody asks");
+}
+
+/// The placement that sells best gives way to any other of the cascade's that holds what its title says; it stays where none is left.
+#[test]
+fn a_placement_without_what_its_title_promises_comes_last() {
+    let mut world = World::new();
+    world.settings.cascade_share = 0.5;
+    world.settings.favorites = vec!["Favorites".into(), "More favorites".into()];
+    let mut judged = page(vec![
+        placement("Orchard picks", &["fruit-01", "fruit-03"]),
+        placement("Cheese board", &["cheese-01", "cheese-02"]),
+    ]);
+    let types = ["Fruit one", "Fruit three", "Cheese one", "Cheese two", "Snacks three"];
+    let places: HashMap<String, usize> = types.map(str::to_owned).into_iter().zip(0..).collect();
+    let fits = [
+        ("Orchard picks", [0.3, 0.3, 0.1, 0.1, 1.0]),
+        ("Cheese board", [0.1, 0.1, 1.0, 0.4, 0.1]),
+        ("Crunchy bites", [0.1, 0.1, 0.1, 0.1, 1.0]),
+    ];
+    let fits = fits.map(|(title, likeness)| (title.to_owned(), likeness.to_vec()));
+    let fits = TitleFits::new(Arc::new(places), fits);
+    let cascade = |judged: &JudgedPage| {
+        let fused = world.fuse_fitting(judged, &fits).expect("page");
+        let ours = fused.placements.iter().filter(|one| one.source == Source::Cascade);
+        ours.map(|one| one.title.clone()).collect::<BTreeSet<_>>()
+    };
+    let titles = |titles: [&str; 2]| BTreeSet::from(titles.map(str::to_owned));
+    assert_eq!(cascade(&judged), titles(["Cheese board", "Orchard picks"]));
+    judged.spare = vec![placement("Crunchy bites", &["snacks-09", "snacks-12"])];
+    assert_eq!(cascade(&judged), titles(["Cheese board", "Crunchy bites"]));
 }
 
 /// Wine goes with fruit, bakery does not.
