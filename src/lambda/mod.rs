@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::config::clock::Clock;
 use crate::config::env::Variables;
 use crate::domain::RunId;
+use crate::night::Ending;
 use crate::trace;
 
 pub use error::LambdaError;
@@ -108,8 +109,17 @@ pub(crate) struct Host {
 pub async fn handle(event: Event, variables: &Variables) -> Result<Answered, LambdaError> {
     let span = event.span();
     let answered = answer(event, variables).instrument(span.clone()).await;
-    if let Err(error) = &answered {
-        span.record("error", error.name());
+    match &answered {
+        Err(error) => {
+            span.record("error", error.name());
+        }
+        Ok(Answered { answer: Answer::Publish(published), .. }) => {
+            span.record("exit_code", published.exit_code);
+            if published.ending == Ending::Stopped {
+                span.record("error", "stopped");
+            }
+        }
+        Ok(_) => {}
     }
     answered
 }
@@ -145,6 +155,8 @@ mod tests {
             parse(r#"{"action":"rollback"}"#).expect("rollback"),
             Event::Rollback { run_id: None, night: None }
         );
+        let back = r#"{"action":"rollback","night":"2017-11-20-0123456789ab"}"#;
+        assert_eq!(parse(back).expect("rollback"), Event::Rollback { run_id: None, night: Some(run) });
         for bad in [
             r#"{"action":"deploy"}"#,
             r#"{"action":"promote"}"#,

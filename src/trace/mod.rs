@@ -142,3 +142,6 @@ impl Tracer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

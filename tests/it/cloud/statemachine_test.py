@@ -128,6 +128,7 @@ class Night(unittest.TestCase):
         self.assertIsNone(work["environment"]["AWS_BATCH_JOB_ARRAY_INDEX"])
         self.assertEqual(work["environment"]["ENDCAP_CONFIG"], f"s3://{self.outputs['InputsBucketName']}/config/endcap.toml")
         self.assertEqual((work["environment"]["ENDCAP_DEVICE"], work["environment"]["ENDCAP_DEPLOYMENT"]), ("cpu", "endcap"))
+        self.assertIsNone(work["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"], "no traces where no collector is named")
 
     def test_more_shards_are_an_array(self):
         self.night(shards=3)
@@ -226,7 +227,7 @@ class Night(unittest.TestCase):
         self.alarm("ALARM")
         self.canary(event={"canary_hold_seconds": 3600})
         self.assert_failed("Endcap.CanaryAlarm", "ReadCanaryAlarms")
-        self.assertEqual(self.calls[-1], {"action": "rollback", "run_id": BEFORE})
+        self.assertEqual(self.calls[-1], {"action": "rollback", "run_id": BEFORE, "night": RUN})
         self.assertEqual(self.entered.count("HoldCanary"), 1, "not an hour later")
         self.assertIn(f"rolled back to {BEFORE}", self.execution["cause"])
 
@@ -234,7 +235,7 @@ class Night(unittest.TestCase):
         self.alarm("ALARM")
         self.canary({"publish": [published(CANARY, canary=True, previous_run_id=None)]})
         self.assert_failed("Endcap.CanaryAlarm", "ReadCanaryAlarms")
-        self.assertEqual(self.calls[-1], {"action": "rollback"})
+        self.assertEqual(self.calls[-1], {"action": "rollback", "night": RUN})
 
     def test_a_failed_promotion_is_compensated(self):
         for answer, kind in ((error("Endcap.Config"), "Endcap.Config"), (published(ending="stopped"), "Endcap.Stopped")):
