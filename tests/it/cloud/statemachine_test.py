@@ -42,7 +42,8 @@ class Night(unittest.TestCase):
         cls.addClassCleanup(cls.folder.cleanup)
         cls.addClassCleanup(cls.aws.close)
         # Disabled: at one in the morning it would start a night in the middle of the tests.
-        cls.outputs = cls.deploy(WorkerGpus=0, WorkerAttempts=ATTEMPTS, CanaryHoldSeconds=120, ScheduleState="DISABLED")
+        cls.outputs = cls.deploy(WorkerGpus=0, WorkerAttempts=ATTEMPTS, CanaryHoldSeconds=120, ScheduleState="DISABLED",
+                                 TracesEndpoint="https://traces.example")
         cls.s3, cls.cloudwatch, cls.sqs = (cls.aws.client(name) for name in ("s3", "cloudwatch", "sqs"))
         cls.queue = cls.sqs.create_queue(QueueName="messages")["QueueUrl"]
         queue_arn = cls.sqs.get_queue_attributes(QueueUrl=cls.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -128,7 +129,7 @@ class Night(unittest.TestCase):
         self.assertIsNone(work["environment"]["AWS_BATCH_JOB_ARRAY_INDEX"])
         self.assertEqual(work["environment"]["ENDCAP_CONFIG"], f"s3://{self.outputs['InputsBucketName']}/config/endcap.toml")
         self.assertEqual((work["environment"]["ENDCAP_DEVICE"], work["environment"]["ENDCAP_DEPLOYMENT"]), ("cpu", "endcap"))
-        self.assertIsNone(work["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"], "no traces where no collector is named")
+        self.assertEqual(work["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"], "https://traces.example")
 
     def test_more_shards_are_an_array(self):
         self.night(shards=3)
