@@ -43,4 +43,5 @@ pub mod publish;
 pub mod rank;
 pub mod replay;
 pub mod themes;
+pub mod trace;
 pub mod train;

@@ -39,6 +39,27 @@ impl Exit {
             |cause: &(dyn std::error::Error + 'static)| cause.is::<ConfigError>() || cause.is::<UsageError>();
         if error.chain().any(wrong_call) { Self::Usage } else { Self::Unchanged }
     }
+
+    /// What the process answers the shell with.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Fallbacks => 1,
+            Self::Unchanged => 2,
+            Self::Usage => 64,
+            Self::Interrupted => INTERRUPTED,
+        }
+    }
+
+    /// Which kind of failure it is, `None` where it is none.
+    pub fn failure(self) -> Option<&'static str> {
+        match self {
+            Self::Success | Self::Fallbacks => None,
+            Self::Unchanged => Some("unchanged"),
+            Self::Usage => Some("usage"),
+            Self::Interrupted => Some("interrupted"),
+        }
+    }
 }
 
 impl From<Ending> for Exit {
@@ -53,12 +74,6 @@ impl From<Ending> for Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Success => 0,
-            Exit::Fallbacks => 1,
-            Exit::Unchanged => 2,
-            Exit::Usage => 64,
-            Exit::Interrupted => INTERRUPTED,
-        })
+        Self::from(exit.code())
     }
 }

@@ -27,11 +27,14 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing::{Instrument, Span};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
 
 use crate::config::clock::Clock;
 use crate::config::env::Variables;
 use crate::config::{Config, ConfigError};
+use crate::trace::{self, Tracer};
 
 use exit::Exit;
 
@@ -89,6 +92,20 @@ enum Verb {
     Replay(replay::Args),
 }
 
+impl Verb {
+    /// The span of a verb of the night; none of any other.
+    fn span(&self) -> Span {
+        match self {
+            Self::Plan(_) => trace::verb("plan"),
+            Self::Run(_) => trace::verb("run"),
+            Self::Work(_) => trace::verb("work"),
+            Self::Publish(_) => trace::verb("publish"),
+            Self::Rollback(_) => trace::verb("rollback"),
+            _ => Span::none(),
+        }
+    }
+}
+
 /// What every verb is given.
 pub(crate) struct Context {
     pub config: Config,
@@ -107,7 +124,8 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let variables = Variables::read();
-    let finished = start_log(&variables).map_err(Into::into).and_then(|()| dispatch(args, variables));
+    let finished =
+        start_log(&variables).map_err(Into::into).and_then(|tracer| dispatch(args, variables, &tracer));
     match finished {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -117,53 +135,66 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(args: Args, variables: Variables) -> anyhow::Result<Exit> {
-    let file = args.config.or_else(|| variables.config.clone());
-    let clock = Clock::new(variables.now()?);
+fn dispatch(args: Args, variables: Variables, tracer: &Tracer) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let config = Config::load(file.as_deref(), &variables).await?;
-        let context = Context { config, variables, clock };
-        match args.verb {
-            Verb::Prepare(args) => prepare::run(args, &context).await,
-            Verb::Index(args) => index::run(args, &context).await,
-            Verb::Plan(args) => run::plan(args, &context).await,
-            Verb::Run(args) => run::run(args, &context).await,
-            Verb::Work(args) => work::run(args, &context).await,
-            Verb::Publish(args) => run::publish(args, &context).await,
-            Verb::Rollback(args) => rollback::run(args, &context).await,
-            Verb::Status(args) => status::run(args, &context).await,
-            Verb::Serve(args) => {
-                let paths = &context.config.paths;
-                let options = args
-                    .options(&paths.publish, paths.work_folder())
-                    .with_publish(context.config.publish.clone());
-                serve::serve(options, serve::shutdown_signal()).await?;
-                Ok(Exit::Success)
-            }
-            Verb::Stage(args) => stage::run(args, &context).await,
-            // The model computes for an hour; nothing else is on this runtime.
-            Verb::Train(args) => train::run(args, &context).await,
-            Verb::Explain(args) => explain::run(args, &context).await,
-            Verb::Rules(args) => rules::run(args, &context).await,
-            Verb::Distill(args) => distill::run(args, &context).await,
-            Verb::Cost(args) => cost::run(args, &context),
-            Verb::Bench(args) => bench::run(args, &context),
-            Verb::Eval(args) => eval::run(args, &context).await,
-            Verb::Experiment(args) => experiment::run(args, &context).await,
-            Verb::Replay(args) => replay::run(args, &context).await,
+        tracer.keep_sending();
+        let span = args.verb.span();
+        let ended = carry_out(args, variables).instrument(span.clone()).await;
+        let exit = ended.as_ref().map_or_else(Exit::of, |exit| *exit);
+        span.record("exit_code", exit.code());
+        if let Some(kind) = exit.failure() {
+            span.record("error", kind);
         }
+        drop(span);
+        tracer.flush().await;
+        ended
     })
 }
 
-/// Logs go to stderr; `ENDCAP_LOG` sets the filter, `ENDCAP_LOG_FORMAT` the form.
-fn start_log(variables: &Variables) -> Result<(), ConfigError> {
-    let filter = EnvFilter::new(variables.log.as_deref().unwrap_or("warn,endcap=info"));
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    match variables.logs_json()? {
-        true => log.json().flatten_event(true).init(),
-        false => log.with_ansi(output::is_terminal()).init(),
+async fn carry_out(args: Args, variables: Variables) -> anyhow::Result<Exit> {
+    let file = args.config.or_else(|| variables.config.clone());
+    let clock = Clock::new(variables.now()?);
+    let config = Config::load(file.as_deref(), &variables).await?;
+    let context = Context { config, variables, clock };
+    match args.verb {
+        Verb::Prepare(args) => prepare::run(args, &context).await,
+        Verb::Index(args) => index::run(args, &context).await,
+        Verb::Plan(args) => run::plan(args, &context).await,
+        Verb::Run(args) => run::run(args, &context).await,
+        Verb::Work(args) => work::run(args, &context).await,
+        Verb::Publish(args) => run::publish(args, &context).await,
+        Verb::Rollback(args) => rollback::run(args, &context).await,
+        Verb::Status(args) => status::run(args, &context).await,
+        Verb::Serve(args) => {
+            let paths = &context.config.paths;
+            let options = args
+                .options(&paths.publish, paths.work_folder())
+                .with_publish(context.config.publish.clone());
+            serve::serve(options, serve::shutdown_signal()).await?;
+            Ok(Exit::Success)
+        }
+        Verb::Stage(args) => stage::run(args, &context).await,
+        // The model computes for an hour; nothing else is on this runtime.
+        Verb::Train(args) => train::run(args, &context).await,
+        Verb::Explain(args) => explain::run(args, &context).await,
+        Verb::Rules(args) => rules::run(args, &context).await,
+        Verb::Distill(args) => distill::run(args, &context).await,
+        Verb::Cost(args) => cost::run(args, &context),
+        Verb::Bench(args) => bench::run(args, &context),
+        Verb::Eval(args) => eval::run(args, &context).await,
+        Verb::Experiment(args) => experiment::run(args, &context).await,
+        Verb::Replay(args) => replay::run(args, &context).await,
     }
-    Ok(())
+}
+
+/// Logs go to stderr; `ENDCAP_LOG` sets the filter, `ENDCAP_LOG_FORMAT` the form. Traces go to a collector, if one is named.
+fn start_log(variables: &Variables) -> Result<Tracer, ConfigError> {
+    let filter = EnvFilter::new(variables.log.as_deref().unwrap_or("warn,endcap=info"));
+    let log = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let traces = variables.traces();
+    Ok(match variables.logs_json()? {
+        true => trace::start(log.json().flatten_event(true), filter, traces),
+        false => trace::start(log.with_ansi(output::is_terminal()), filter, traces),
+    })
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tracing::Span;
 
 use crate::config::clock::Stopwatch;
 use crate::domain::manifest::to_bytes;
@@ -11,6 +12,7 @@ use crate::night::{
     Shard, Stop, Workspace, write_whole,
 };
 use crate::publish::{self, Store};
+use crate::trace::{self, step};
 
 use super::exit::Exit;
 use super::tools::{self, Loaded};
@@ -93,7 +95,8 @@ impl Opened {
         let config = &context.config;
         let mut inputs = inputs(scope, context).await?;
         let progress = progress::reporter();
-        let mut loaded = tools::load(context, &inputs.catalog, &inputs.keywords).await?;
+        let models = tools::load(context, &inputs.catalog, &inputs.keywords);
+        let mut loaded = trace::within(step!("models"), models).await?;
         if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder).await? {
             loaded.models.insert("ranker".into(), digest);
         }
@@ -157,6 +160,7 @@ pub async fn plan(args: PlanArgs, context: &Context) -> anyhow::Result<Exit> {
 
 pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<Exit> {
     let watch = Stopwatch::start();
+    Span::current().record("shard", args.shard.map(|shard| shard.index));
     let opened = Opened::new(&args.scope, context).await?;
     let night = opened.night(context);
     let groups = args.shard.unwrap_or(Shard::WHOLE).groups(opened.plan.groups.len());

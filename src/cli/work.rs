@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::Span;
 
 use crate::config::clock::Stopwatch;
 use crate::domain::RunId;
 use crate::night::{Computed, IndexMark, Inputs, Metrics, Night, Plan, Quiet, Stop, Workspace};
+use crate::trace::{self, step};
 
 use super::exit::{Exit, INTERRUPTED, UsageError};
 use super::tools::{self, Loaded};
@@ -38,7 +40,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let workspace = tools::workspace(context).await?;
     let plan = Plan::read(&workspace, &args.run).await?;
     let plan = plan.ok_or_else(|| UsageError(format!("run {} has no plan; plan it first", args.run)))?;
-    let groups = groups(&plan, context.variables.array_index()?)?;
+    trace::of_run(&plan.run_id);
+    let shard = context.variables.array_index()?;
+    Span::current().record("shard", shard);
+    let groups = groups(&plan, shard)?;
     let computed = match groups.is_empty() {
         true => Computed::default(),
         false => compute(&plan, &groups, (&workspace, &stop), context).await?,
@@ -85,7 +90,8 @@ async fn compute(
     let today = context.clock.now().date_naive();
     let mut inputs = Inputs::load(&config.paths.inputs, &config.rank, today).await?;
     inputs.keep_planned(plan);
-    let mut loaded = tools::load(context, &inputs.catalog, &inputs.keywords).await?;
+    let models = tools::load(context, &inputs.catalog, &inputs.keywords);
+    let mut loaded = trace::within(step!("models"), models).await?;
     require_index(&inputs, &loaded, workspace).await?;
     if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder).await? {
         loaded.models.insert("ranker".into(), digest);

@@ -1,6 +1,6 @@
 //! The clock, read here alone: bytes never depend on it but through a plan's start time.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
@@ -18,6 +18,12 @@ impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
         self.fixed.unwrap_or_else(Utc::now).trunc_subsecs(0)
     }
+}
+
+/// Nanoseconds since 1970, for traces only: when something took place, whatever `ENDCAP_NOW` says.
+pub fn unix_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Measures how long a stage took, for reports only.

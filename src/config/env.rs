@@ -16,6 +16,10 @@
 //! | `ENDCAP_TEACHER_KEY` | key of the teacher's endpoint, sent as `Authorization: Bearer`; never logged |
 //! | `ENDCAP_TEACHER_URL` | base of an OpenAI-compatible endpoint, such as `https://host/v1` |
 //! | `HF_HOME` | Hugging Face cache, for registry entries of that kind |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | base of an OpenTelemetry collector that takes OTLP over HTTP; unset: no traces |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | `name=value,…` sent to it, values percent-encoded; never logged |
+//! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_TRACES_HEADERS` | the same for traces alone: the whole address |
+//! | `OTEL_SERVICE_NAME` | name of the service in traces |
 //!
 //! The AWS SDK reads its own (`AWS_REGION`, `AWS_ENDPOINT_URL_S3`, credentials …).
 
@@ -23,9 +27,10 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, clock, nonce};
 use crate::distill::client::Key;
 use crate::lm::DeviceChoice;
+use crate::trace;
 
 /// The environment, read once at start.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +50,15 @@ pub struct Variables {
     now: Option<String>,
     teacher_url: Option<String>,
     teacher_key: Option<Key>,
+    collector: Collector,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, Default)]
+struct Collector {
+    url: Option<String>,
+    headers: trace::Headers,
+    service: Option<String>,
 }
 
 /// Locations over those of the config.
@@ -80,6 +94,15 @@ impl Variables {
             now: text("ENDCAP_NOW"),
             teacher_url: text("ENDCAP_TEACHER_URL"),
             teacher_key: text("ENDCAP_TEACHER_KEY").map(Key::new),
+            collector: Collector {
+                url: text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+                    .or_else(|| text("OTEL_EXPORTER_OTLP_ENDPOINT").map(|base| trace::traces_of(&base))),
+                headers: text("OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+                    .or_else(|| text("OTEL_EXPORTER_OTLP_HEADERS"))
+                    .map(|headers| trace::Headers::parse(&headers))
+                    .unwrap_or_default(),
+                service: text("OTEL_SERVICE_NAME"),
+            },
         }
     }
 
@@ -171,6 +194,18 @@ impl Variables {
 
     pub fn teacher_key(&self) -> Option<Key> {
         self.teacher_key.clone()
+    }
+
+    /// Where traces go; `None` where no collector is named.
+    pub fn traces(&self) -> Option<trace::Settings> {
+        let Collector { url, headers, service } = self.collector.clone();
+        Some(trace::Settings {
+            url: url?,
+            headers,
+            service: service.unwrap_or_else(|| "endcap".into()),
+            deployment: self.deployment.clone(),
+            source: trace::Source { now: clock::unix_nanos, nonce: nonce::of_process() },
+        })
     }
 
     pub fn hf_home(&self) -> Option<&Path> {

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod env;
+mod nonce;
 pub mod registry;
 
 use std::collections::BTreeMap;

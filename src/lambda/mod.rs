@@ -18,11 +18,14 @@ mod publish;
 mod survey;
 
 use serde::{Deserialize, Serialize};
+use tracing::{Instrument, Span};
 
 use crate::config::Config;
 use crate::config::clock::Clock;
 use crate::config::env::Variables;
 use crate::domain::RunId;
+use crate::night::Ending;
+use crate::trace;
 
 pub use error::LambdaError;
 pub use plan::Planned;
@@ -48,7 +51,34 @@ pub enum Event {
         /// The run before the current one where it is absent.
         #[serde(default)]
         run_id: Option<RunId>,
+        /// The run that is rolled back, for its trace: the current one, which may be a canary's, where it is absent.
+        #[serde(default)]
+        night: Option<RunId>,
     },
+}
+
+impl Event {
+    /// The span of the night's verb that it asks for; a survey comes before there is a run.
+    fn span(&self) -> Span {
+        let of = |name, run: Option<&RunId>| {
+            let span = trace::verb(name);
+            if let Some(run) = run {
+                span.record("run_id", run.as_str());
+            }
+            span
+        };
+        match self {
+            Self::Survey {} => Span::none(),
+            Self::Plan {} => of("plan", None),
+            Self::Publish { run_id, canary_percent } => {
+                let span = of("publish", Some(run_id));
+                span.record("canary_percent", canary_percent);
+                span
+            }
+            Self::Promote { run_id } => of("promote", Some(run_id)),
+            Self::Rollback { night, .. } => of("rollback", night.as_ref()),
+        }
+    }
 }
 
 /// What an event is answered with.
@@ -77,6 +107,24 @@ pub(crate) struct Host {
 
 /// Handles one event.
 pub async fn handle(event: Event, variables: &Variables) -> Result<Answered, LambdaError> {
+    let span = event.span();
+    let answered = answer(event, variables).instrument(span.clone()).await;
+    match &answered {
+        Err(error) => {
+            span.record("error", error.name());
+        }
+        Ok(Answered { answer: Answer::Publish(published), .. }) => {
+            span.record("exit_code", published.exit_code);
+            if published.ending == Ending::Stopped {
+                span.record("error", "stopped");
+            }
+        }
+        Ok(_) => {}
+    }
+    answered
+}
+
+async fn answer(event: Event, variables: &Variables) -> Result<Answered, LambdaError> {
     let config = Config::load(variables.config.as_deref(), variables).await?;
     let clock = Clock::new(variables.now()?);
     let host = Host { config, clock, deployment: variables.deployment.clone() };
@@ -86,7 +134,9 @@ pub async fn handle(event: Event, variables: &Variables) -> Result<Answered, Lam
         Event::Plan {} => Ok(quiet(Answer::Plan(plan::plan(&host).await?))),
         Event::Publish { run_id, canary_percent } => publish::publish(&host, run_id, canary_percent).await,
         Event::Promote { run_id } => publish::publish(&host, run_id, 0).await,
-        Event::Rollback { run_id } => Ok(quiet(Answer::Rollback(publish::rollback(&host, run_id).await?))),
+        Event::Rollback { run_id, .. } => {
+            Ok(quiet(Answer::Rollback(publish::rollback(&host, run_id).await?)))
+        }
     }
 }
 
@@ -101,7 +151,12 @@ mod tests {
         assert_eq!(parse(r#"{"action":"plan"}"#).expect("plan"), Event::Plan {});
         let publish = parse(r#"{"action":"publish","run_id":"2017-11-20-0123456789ab"}"#).expect("publish");
         assert_eq!(publish, Event::Publish { run_id: run.clone(), canary_percent: 0 });
-        assert_eq!(parse(r#"{"action":"rollback"}"#).expect("rollback"), Event::Rollback { run_id: None });
+        assert_eq!(
+            parse(r#"{"action":"rollback"}"#).expect("rollback"),
+            Event::Rollback { run_id: None, night: None }
+        );
+        let back = r#"{"action":"rollback","night":"2017-11-20-0123456789ab"}"#;
+        assert_eq!(parse(back).expect("rollback"), Event::Rollback { run_id: None, night: Some(run) });
         for bad in [
             r#"{"action":"deploy"}"#,
             r#"{"action":"promote"}"#,

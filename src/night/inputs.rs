@@ -13,6 +13,7 @@ use crate::rank::{
     self, Forecast, History, HistoryBuilder, Line, PurchaseRatesBuilder, RankError, RankerModel, TextVectors,
     TypeVectors,
 };
+use crate::trace::{self, step};
 
 use super::{NightError, Plan};
 
@@ -110,7 +111,7 @@ pub async fn load_assignments(
 impl Inputs {
     /// Reads everything below `from`. `today` stands in for `as_of` where there is not one segment.
     pub async fn load(from: &str, rank: &rank::Settings, today: NaiveDate) -> Result<Self, IngestError> {
-        Self::read(from, rank, today, true).await
+        trace::within(step!("inputs"), Self::read(from, rank, today, true)).await
     }
 
     /// The same without what the interactions say: enough to plan, and to publish pages that are made. A page that must be made
@@ -120,7 +121,7 @@ impl Inputs {
         rank: &rank::Settings,
         today: NaiveDate,
     ) -> Result<Self, IngestError> {
-        Self::read(from, rank, today, false).await
+        trace::within(step!("inputs"), Self::read(from, rank, today, false)).await
     }
 
     async fn read(

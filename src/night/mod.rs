@@ -42,6 +42,7 @@ use crate::index::Index;
 use crate::ingest::IngestError;
 use crate::lm::{Engine, Usage};
 use crate::publish::{self, PublishError, StoreError};
+use crate::trace::{self, step};
 use crate::{keywords, themes};
 
 pub use answers::{Answered, Answers, AskError, Inquiry, Student};
@@ -233,15 +234,31 @@ impl Night<'_> {
             let members: Vec<&SegmentContext> =
                 members.filter_map(|segment| contexts.get(segment).copied()).collect();
             tracing::info!(run_id = %self.plan.run_id, group, segments = members.len(), "a group begins");
-            let record = match GroupRun::new(self, tools, &fuser).until(stop).run(&members).await {
-                Err(GroupError::Stopped) => return Ok(Computed { stopped: true, ..computed }),
+            let work = self.finish_group(group, GroupRun::new(self, tools, &fuser).until(stop), &members);
+            let span = step!("group", group = group, segments = members.len());
+            let record = match trace::within(span, work).await {
+                Err(ComputeError::Group(GroupError::Stopped)) => {
+                    return Ok(Computed { stopped: true, ..computed });
+                }
                 record => record?,
             };
-            self.workspace.write(&self.workspace.group(&self.plan.run_id, group), &record).await?;
             computed.add(&record);
             tracing::info!(run_id = %self.plan.run_id, group, segments = members.len(), "a group is finished");
         }
         Ok(computed)
+    }
+
+    /// Runs the stages over a group's `members` and writes its checkpoint.
+    async fn finish_group<'a>(
+        &self,
+        group: usize,
+        run: GroupRun<'a>,
+        members: &[&'a SegmentContext],
+    ) -> Result<GroupRecord, ComputeError> {
+        let record = run.run(members).await?;
+        let path = self.workspace.group(&self.plan.run_id, group);
+        trace::within(step!("checkpoint"), self.workspace.write(&path, &record)).await?;
+        Ok(record)
     }
 
     /// What the cascade offers fusion for each of `contexts`, one group; writes answers to the cache and nothing else. A

@@ -10,11 +10,14 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::domain::digest::DigestBuilder;
 use crate::domain::manifest::Provenance;
 use crate::domain::{Digest, RunId, SegmentId};
 use crate::publish::{self, Store};
+use crate::trace::{self, step};
 
 use super::balance::{Costs, balance};
 use super::reuse::{PageKeys, PageRecords};
@@ -72,6 +75,18 @@ pub struct Planner<'a> {
 impl Planner<'_> {
     /// The plan of this run: the one written before, else a new one that starts `now`, written at once.
     pub async fn plan(&self, now: DateTime<Utc>) -> Result<Plan, NightError> {
+        let span = step!(
+            "planning",
+            first = Empty,
+            run_id = Empty,
+            segments = Empty,
+            reused = Empty,
+            shards = Empty
+        );
+        trace::within(span, self.find_or_make(now)).await
+    }
+
+    async fn find_or_make(&self, now: DateTime<Utc>) -> Result<Plan, NightError> {
         let fresh = Plan::new(self.inputs, self.recipe, self.settings, now);
         let path = self.workspace.plan(&fresh.run_id);
         let before: Option<Plan> = self.workspace.read(&path).await?;
@@ -87,6 +102,7 @@ impl Planner<'_> {
         if before.as_ref() != Some(&plan) {
             self.workspace.write(&path, &plan).await?;
         }
+        note(&plan, before.is_none());
         Ok(plan)
     }
 
@@ -211,6 +227,14 @@ impl Plan {
     pub fn reused(&self) -> usize {
         self.reuse.as_ref().map_or(0, |reuse| reuse.segments.len())
     }
+}
+
+/// Tells the trace its run. Who planned it first goes before: it is the root.
+fn note(plan: &Plan, first: bool) {
+    let span = Span::current();
+    span.record("first", first).record("run_id", plan.run_id.as_str());
+    span.record("segments", plan.segments()).record("reused", plan.reused());
+    span.record("shards", plan.shards.len());
 }
 
 /// One of `of` parts of a run: the groups whose number leaves the rest `index`.

@@ -6,10 +6,13 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::domain::lookup::{Lookup, Shares};
 use crate::domain::{HouseholdId, RunId, SegmentContext, SegmentId};
 use crate::publish::{self, PublishPlan, Store};
+use crate::trace::{self, step};
 
 use super::canary::{Canary, CanaryRun};
 use super::report::Figures;
@@ -48,12 +51,13 @@ impl Publication {
 impl Night<'_> {
     /// Settles every segment and publishes.
     pub async fn publish(&self, store: &dyn Store, how: &Publication) -> Result<Closing, NightError> {
-        let (settled, figures) = self.settle(store, how).await?;
+        let span = step!("settle", segments = Empty, new = Empty, reused = Empty, carried_over = Empty);
+        let (settled, figures) = trace::within(span, self.settle(store, how)).await?;
         if let Some(summary) = self.too_many_fallbacks(&figures) {
             let ending = Ending::Stopped;
             return Ok(Closing { ending, summary, figures, resumed_groups: 0, moved: false, canary: None });
         }
-        settled.commit(self).await?;
+        trace::within(step!("decisions"), settled.commit(self)).await?;
         let published = self.publish_settled(store, settled, how).await?;
         Ok(self.closing(figures, published))
     }
@@ -92,6 +96,9 @@ impl Night<'_> {
         }
         let settled = settler.finish();
         figures.close(&settled);
+        let counts = &figures.segments;
+        Span::current().record("segments", counts.total).record("new", counts.new);
+        Span::current().record("reused", counts.reused).record("carried_over", counts.carried_over);
         Ok((settled, figures))
     }
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::aiqa::{self, PageInput, TitleCase};
 use crate::config::clock::Stopwatch;
@@ -25,6 +27,7 @@ use crate::index::{IndexError, ProductFilter};
 use crate::keywords::{Keywords, KeywordsError};
 use crate::lm::Usage;
 use crate::themes::{Brief, Themes, ThemesError};
+use crate::trace::{self, step};
 
 use super::answers::{Answers, AskError, Inquiry, Replies, Student};
 use super::progress::Progress;
@@ -122,7 +125,7 @@ impl<'a> GroupRun<'a> {
     /// Runs all stages over `contexts`.
     pub async fn run(mut self, contexts: &[&'a SegmentContext]) -> Result<GroupRecord, GroupError> {
         let drafts = self.stocked(contexts).await?;
-        self.finish(&drafts);
+        step!("aiqa and fusion", pages = drafts.len()).in_scope(|| self.finish(&drafts));
         Ok(self.record)
     }
 
@@ -149,13 +152,16 @@ impl<'a> GroupRun<'a> {
 
     async fn stocked(&mut self, contexts: &[&'a SegmentContext]) -> Result<Vec<Draft<'a>>, GroupError> {
         self.go_on()?;
-        let mut drafts = self.design(contexts).await?;
+        let span = step!("themes", asked = Empty, cached = Empty, tokens = Empty);
+        let mut drafts = trace::within(span, self.design(contexts)).await?;
         self.go_on()?;
-        let sets = self.candidates(&drafts).await?;
+        let sets = trace::within(step!("candidates", placements = Empty), self.candidates(&drafts)).await?;
         self.go_on()?;
-        let chosen = self.choose(&drafts, sets).await?;
+        let span = step!("keywords", asked = Empty, cached = Empty, tokens = Empty);
+        let chosen = trace::within(span, self.choose(&drafts, sets)).await?;
         self.go_on()?;
-        self.stock(&mut drafts, chosen).await?;
+        let span = step!("products", placements = chosen.len());
+        trace::within(span, self.stock(&mut drafts, chosen)).await?;
         Ok(drafts)
     }
 
@@ -210,6 +216,7 @@ impl<'a> GroupRun<'a> {
             Inquiry { stage: "themes", version: themes.version(), prefix: themes.prefix(), questions };
         let replies = self.answers(&self.tools.themes).ask(inquiry, self.progress()).await?;
         self.record.themes.add(&replies);
+        note(&replies);
         night.progress.end(&cached(&replies));
         for (context, answer) in asking.into_iter().zip(replies.answers) {
             let segment = &context.segment_id;
@@ -246,6 +253,7 @@ impl<'a> GroupRun<'a> {
             })
             .collect();
         night.progress.begin("candidates", "placements", designs.len() as u64);
+        Span::current().record("placements", designs.len());
         let limit = night.settings.keywords.candidates;
         let sets: Vec<(usize, CandidateSet)> = stream::iter(designs)
             .map(|(at, design)| async move {
@@ -286,6 +294,7 @@ impl<'a> GroupRun<'a> {
             Inquiry { stage: "keywords", version: keywords.version(), prefix: keywords.prefix(), questions };
         let replies = self.answers(&self.tools.keywords).ask(inquiry, self.progress()).await?;
         self.record.keywords.add(&replies);
+        note(&replies);
         night.progress.end(&cached(&replies));
         let mut chosen = Vec::new();
         for ((at, set), answer) in asking.into_iter().zip(replies.answers) {
@@ -420,6 +429,13 @@ fn cached(replies: &Replies) -> String {
         0 => String::new(),
         cached => format!("{cached} from the cache"),
     }
+}
+
+/// What a model stage cost, on its span.
+fn note(replies: &Replies) {
+    let tokens = replies.usage.prompt_tokens + replies.usage.generated_tokens;
+    let span = Span::current();
+    span.record("asked", replies.answers.len()).record("cached", replies.cached).record("tokens", tokens);
 }
 
 /// Whether a written title may stand on this segment's page.

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::domain::RunId;
+use crate::trace::{self, step};
 
 use super::sigv4a::{Signer, Unsigned};
 use super::{PublishError, Store, read_pointer};
@@ -198,8 +199,8 @@ pub async fn follow_if_set(store: &dyn Store, arn: &str, now: DateTime<Utc>) -> 
     if arn.is_empty() {
         return Ok(());
     }
-    let edge = KeyValueStore::open(arn, now).await?;
-    if let Some(run) = follow(store, &edge).await? {
+    let followed = async { follow(store, &KeyValueStore::open(arn, now).await?).await };
+    if let Some(run) = trace::within(step!("edge"), followed).await? {
         tracing::info!(run_id = %run, "the edge store follows the pointer");
     }
     Ok(())

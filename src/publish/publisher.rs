@@ -7,6 +7,7 @@ use futures::FutureExt;
 
 use crate::domain::manifest::{IndexEntry, LookupEntry, PageStatus, Pointer, RunIndex, keys};
 use crate::domain::{Digest, RunId, SegmentId};
+use crate::trace::{self, step};
 
 use super::pointer::{self, ATTEMPTS, Current, Moved, Target};
 use super::write::{self, immutable, put_immutable};
@@ -76,7 +77,8 @@ async fn advance(
             published_at: plan.published_at,
             passing: plan.passing.as_ref(),
         };
-        match pointer::advance(store, seen.as_ref(), &target, settings).await? {
+        let moved = pointer::advance(store, seen.as_ref(), &target, settings);
+        match trace::within(step!("pointer"), moved).await? {
             Moved::To { pointer, changed } => {
                 tracing::info!(run_id = %plan.run_id, changed, pages = plan.pages.len(), "published");
                 return Ok(prepared.published(pointer, changed));
@@ -132,17 +134,19 @@ impl Publisher<'_> {
     ) -> Result<Prepared, PublishError> {
         let run = &self.plan.run_id;
         retention::refuse_retired(self.store, run, seen).await?;
-        let index = self.index().await?;
+        let pages = self.plan.pages.len();
+        let index = trace::within(step!("inspect", pages = pages), self.index()).await?;
         let key = keys::index(run);
         let bytes = write::json(&key, &index)?;
         if self.store.get(&key).await?.is_some_and(|found| found.bytes != bytes) {
             return Err(immutable(self.store, run, &key));
         }
-        let placed = self.place_pages(&index, progress).await?;
-        self.place_lookups().await?;
-        self.require_whole(&index).await?;
+        let span = step!("objects", pages = pages, lookups = self.plan.lookups.len());
+        let placed = trace::within(span, self.place_objects(&index, progress)).await?;
+        trace::within(step!("verify", pages = pages), self.require_whole(&index)).await?;
         let index_sha256 = Digest::of(&bytes);
-        put_immutable(self.store, run, &key, bytes, self.settings).await?;
+        let put = put_immutable(self.store, run, &key, bytes, self.settings);
+        trace::within(step!("index"), put).await?;
         Ok(Prepared { index, index_sha256, placed })
     }
 
@@ -247,6 +251,16 @@ impl Publisher<'_> {
         }
         let entry = sources.get(from_run).and_then(|index| index.segments.get(segment));
         entry.ok_or_else(|| missing_source(segment, from_run))
+    }
+
+    async fn place_objects(
+        &self,
+        index: &RunIndex,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<Placed>, PublishError> {
+        let placed = self.place_pages(index, progress).await?;
+        self.place_lookups().await?;
+        Ok(placed)
     }
 
     async fn place_pages(

@@ -18,6 +18,7 @@ use bytes::Bytes;
 
 use crate::domain::RunId;
 use crate::domain::manifest::{Pointer, keys};
+use crate::trace::{self, step};
 
 use super::pointer::{ATTEMPTS, Current, fence};
 use super::status::{RunState, RunSummary, runs};
@@ -37,6 +38,10 @@ pub struct Swept {
 /// Deletes every run older than the newest `keep` complete ones, complete or not, and what an earlier sweep left half
 /// deleted. Before the first publish it deletes nothing.
 pub async fn sweep(store: &dyn Store, keep: usize, settings: &Settings) -> Result<Swept, PublishError> {
+    trace::within(step!("retention"), delete_old(store, keep, settings)).await
+}
+
+async fn delete_old(store: &dyn Store, keep: usize, settings: &Settings) -> Result<Swept, PublishError> {
     let mut swept = Swept::default();
     for run in retire(store, keep, settings).await? {
         swept.objects += delete_run(store, &run).await?;

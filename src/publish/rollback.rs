@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::RunId;
 use crate::domain::manifest::Pointer;
+use crate::trace::{self, step};
 
 use super::pointer::{self, ATTEMPTS, Current, Moved, Target};
 use super::verify::{none_of, verify_run};
@@ -33,14 +34,16 @@ pub async fn rollback(
         return Err(PublishError::NothingPublished { store: store.location().into() });
     };
     let from = seen.pointer.run_id.clone();
+    trace::of_run(&from);
     let run_id = to.map_or_else(|| previous(store, &seen), Ok)?;
     for _ in 0..ATTEMPTS {
         retention::refuse_retired(store, &run_id, Some(&seen)).await?;
-        let verification = verify_run(store, &run_id, settings).await?;
+        let verification = trace::within(step!("verify"), verify_run(store, &run_id, settings)).await?;
         none_of(verification.problems, store, &run_id)?;
         let index_sha256 = verification.index_sha256;
         let target = Target { run_id: &run_id, index_sha256, published_at, passing: None };
-        match pointer::advance(store, Some(&seen), &target, settings).await? {
+        let moved = pointer::advance(store, Some(&seen), &target, settings);
+        match trace::within(step!("pointer"), moved).await? {
             Moved::To { pointer, changed } => {
                 tracing::info!(%from, to = %run_id, changed, "rolled back");
                 return Ok(RolledBack { pointer, from, changed });

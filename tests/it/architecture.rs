@@ -10,6 +10,7 @@ use regex::Regex;
 /// Each room and the rooms it may import. Imports point down; no stage imports another.
 const ROOMS: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("trace", &["domain"]),
     ("lm", &["domain"]),
     ("embed", &["domain"]),
     ("index", &["domain", "embed"]),
@@ -23,21 +24,21 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rank", &["domain"]),
     ("replay", &["domain", "ingest", "fuse", "eval"]),
     ("fuse", &["domain"]),
-    ("publish", &["domain"]),
+    ("publish", &["domain", "trace"]),
     ("distill", &["domain", "themes", "keywords", "aiqa"]),
     ("train", &["domain", "lm", "themes", "keywords"]),
     (
         "night",
         &[
             "domain", "lm", "embed", "index", "ingest", "themes", "keywords", "aiqa", "rank", "fuse",
-            "publish", "config",
+            "publish", "trace", "config",
         ],
     ),
     (
         "config",
         &[
             "domain", "lm", "embed", "index", "ingest", "themes", "keywords", "aiqa", "rank", "fuse",
-            "publish", "night", "distill", "train", "replay",
+            "publish", "night", "distill", "train", "replay", "trace",
         ],
     ),
     (
@@ -62,11 +63,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "distill",
             "train",
             "replay",
+            "trace",
         ],
     ),
-    ("lambda", &["domain", "ingest", "aiqa", "rank", "publish", "night", "config"]),
+    ("lambda", &["domain", "ingest", "aiqa", "rank", "publish", "night", "config", "trace"]),
     ("main", &["cli"]),
-    ("bin", &["config", "lambda"]),
+    ("bin", &["config", "lambda", "trace"]),
 ];
 
 /// A pattern of code, the places that may hold it (`room` or `room/file.rs`), and why only those.
@@ -78,8 +80,8 @@ const SEAMS: &[(&str, &[&str], &str)] = &[
     (r"\b(object_store|parquet)\b\s*::", &["ingest", "datasets", "distill"], "inputs are parsed at the door"),
     (
         r"\breqwest\s*::",
-        &["distill", "publish/edge.rs"],
-        "one client speaks to the teacher, one to the edge's store",
+        &["distill", "publish/edge.rs", "trace/sender.rs"],
+        "one client speaks to the teacher, one to the edge's store, one to the collector of traces",
     ),
     (r"\blambda_runtime\s*::", &["bin"], "the handlers know nothing of who calls them"),
     (r"\baws_lc_rs\s*::", &["publish/sigv4a.rs"], "one place signs by hand"),

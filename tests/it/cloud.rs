@@ -2,6 +2,7 @@
 
 mod bucket;
 mod chaos;
+mod collector;
 mod edge;
 mod end_to_end;
 mod faults;

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::collector::{Collector, Trace, hanging};
 use super::shop::{Cloud, TWO_SHARDS, expect, moved, statuses};
+use crate::s3_server::free_port;
 use crate::support::ShopFolder;
 
 fn text(value: &Value, key: &str) -> String {
@@ -13,7 +15,8 @@ fn text(value: &Value, key: &str) -> String {
 /// never reaches a worker the next night, and a night in which nothing changed has no shard at all.
 #[test]
 fn nights_over_buckets_cost_what_changed() {
-    let cloud = Cloud::new("cloud-nights", TWO_SHARDS);
+    let collector = Collector::start();
+    let cloud = Cloud::new("cloud-nights", TWO_SHARDS).with(collector.variables());
     let function = cloud.function();
 
     let surveyed = function.answer(json!({ "action": "survey" }));
@@ -32,7 +35,9 @@ fn nights_over_buckets_cost_what_changed() {
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Endcap");
         assert_eq!((&line["Deployment"], &line["RunId"]), (&json!("test"), &json!(first)));
     }
-    expect(64, cloud.worker(&first, Some(2)));
+    let mut third = cloud.worker(&first, Some(2));
+    third.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", free_port()));
+    expect(64, third);
     let published = function.answer(json!({ "action": "publish", "run_id": first }));
     assert_eq!(published["ending"], "published", "{published}");
     assert_eq!(published["exit_code"], 0);
@@ -48,8 +53,29 @@ fn nights_over_buckets_cost_what_changed() {
     assert_eq!(cloud.tree(), local.tree(), "the same night in folders");
     assert!(cloud.expect(0, &["status", "--verify"]).contains(&first));
 
+    assert_eq!(collector.traces().len(), 1, "survey and index are no part of a night");
+    a_night_is_one_trace(&collector.trace(&first));
     a_third_changes(&cloud, &function, &first);
     nothing_changes(&cloud, &function);
+}
+
+/// Of a function that planned twice and published twice, and of two workers.
+fn a_night_is_one_trace(night: &Trace) {
+    night.assert_whole("plan");
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let stages = ["themes", "candidates", "keywords", "products", "aiqa and fusion", "checkpoint"];
+    assert_eq!(night.below("group"), set(&stages));
+    assert_eq!(night.below("work"), set(&["inputs", "models", "group"]));
+    assert_eq!(night.below("plan"), set(&["inputs", "planning", "plan", "work", "publish"]));
+    let steps =
+        ["inputs", "settle", "decisions", "inspect", "objects", "verify", "index", "pointer", "retention"];
+    assert_eq!(night.below("publish"), set(&steps));
+    assert_eq!((night.numbers("work", "shard"), night.numbers("group", "group")), (vec![0, 1], vec![0, 1]));
+    assert_eq!(night.numbers("group", "segments"), [1, 2]);
+    assert_eq!(night.numbers("themes", "cached"), night.numbers("themes", "asked"), "from the cache");
+    assert_eq!(night.numbers("planning", "shards"), [2, 2]);
+    assert_eq!(night.numbers("publish", "exit_code"), [0, 0]);
+    assert_eq!(night.failed(), Vec::<String>::new());
 }
 
 fn a_third_changes(cloud: &Cloud, function: &super::lambda::Function, first: &str) {
@@ -59,7 +85,11 @@ fn a_third_changes(cloud: &Cloud, function: &super::lambda::Function, first: &st
     let planned = function.answer(json!({ "action": "plan" }));
     let second = text(&planned, "run_id");
     assert_eq!((&planned["reused"], &planned["shards"]), (&json!(2), &json!(1)), "{planned}");
-    let printed = expect(0, cloud.worker(&second, None));
+    // Who collects traces must not decide whether pages are made.
+    let (_listener, nowhere) = hanging();
+    let mut worker = cloud.worker(&second, None);
+    worker.env("OTEL_EXPORTER_OTLP_ENDPOINT", nowhere);
+    let printed = expect(0, worker);
     let line: Value = serde_json::from_str(printed.trim()).expect("metrics");
     assert_eq!(line["WorkerSegments"], 1.0, "only what changed is computed");
     let published = function.answer(json!({ "action": "publish", "run_id": second }));

@@ -25,6 +25,7 @@ pub struct Cloud {
     bucket: Bucket,
     /// Of this machine: what a worker keeps.
     pub local: tempfile::TempDir,
+    set: Vec<(String, String)>,
 }
 
 impl Deref for Cloud {
@@ -46,7 +47,13 @@ impl Cloud {
         let bucket = Bucket::new(bucket, client, Arc::new(runtime));
         open_shop(&bucket, extra);
         bucket.upload(&reference().path("work/answers"), "work/answers");
-        Self { bucket, local: tempfile::tempdir().expect("temporary folder") }
+        Self { bucket, local: tempfile::tempdir().expect("temporary folder"), set: Vec::new() }
+    }
+
+    /// With variables that its processes get besides.
+    pub fn with<const N: usize>(mut self, variables: [(&str, String); N]) -> Self {
+        self.set.extend(variables.map(|(name, value)| (name.into(), value)));
+        self
     }
 
     /// The demonstration's first segments.
@@ -89,6 +96,7 @@ impl Cloud {
         ] {
             variables.push((name.into(), value));
         }
+        variables.extend(self.set.iter().cloned());
         variables
     }
 

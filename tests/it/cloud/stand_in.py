@@ -70,7 +70,8 @@ def bootstrap():
 
 def worker():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
-    names = ("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ATTEMPT", "ENDCAP_CONFIG", "ENDCAP_INDEX", "ENDCAP_DEVICE", "ENDCAP_DEPLOYMENT")
+    names = ("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ATTEMPT", "ENDCAP_CONFIG", "ENDCAP_INDEX", "ENDCAP_DEVICE", "ENDCAP_DEPLOYMENT",
+             "OTEL_EXPORTER_OTLP_ENDPOINT")
     note("work", {"arguments": sys.argv[1:], "environment": {name: os.environ.get(name) for name in names}})
     time.sleep(float(os.environ.get("ENDCAP_STAND_IN_SECONDS", "0")))
 

@@ -42,7 +42,8 @@ class Night(unittest.TestCase):
         cls.addClassCleanup(cls.folder.cleanup)
         cls.addClassCleanup(cls.aws.close)
         # Disabled: at one in the morning it would start a night in the middle of the tests.
-        cls.outputs = cls.deploy(WorkerGpus=0, WorkerAttempts=ATTEMPTS, CanaryHoldSeconds=120, ScheduleState="DISABLED")
+        cls.outputs = cls.deploy(WorkerGpus=0, WorkerAttempts=ATTEMPTS, CanaryHoldSeconds=120, ScheduleState="DISABLED",
+                                 TracesEndpoint="https://traces.example")
         cls.s3, cls.cloudwatch, cls.sqs = (cls.aws.client(name) for name in ("s3", "cloudwatch", "sqs"))
         cls.queue = cls.sqs.create_queue(QueueName="messages")["QueueUrl"]
         queue_arn = cls.sqs.get_queue_attributes(QueueUrl=cls.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -128,6 +129,7 @@ class Night(unittest.TestCase):
         self.assertIsNone(work["environment"]["AWS_BATCH_JOB_ARRAY_INDEX"])
         self.assertEqual(work["environment"]["ENDCAP_CONFIG"], f"s3://{self.outputs['InputsBucketName']}/config/endcap.toml")
         self.assertEqual((work["environment"]["ENDCAP_DEVICE"], work["environment"]["ENDCAP_DEPLOYMENT"]), ("cpu", "endcap"))
+        self.assertEqual(work["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"], "https://traces.example")
 
     def test_more_shards_are_an_array(self):
         self.night(shards=3)
@@ -226,7 +228,7 @@ class Night(unittest.TestCase):
         self.alarm("ALARM")
         self.canary(event={"canary_hold_seconds": 3600})
         self.assert_failed("Endcap.CanaryAlarm", "ReadCanaryAlarms")
-        self.assertEqual(self.calls[-1], {"action": "rollback", "run_id": BEFORE})
+        self.assertEqual(self.calls[-1], {"action": "rollback", "run_id": BEFORE, "night": RUN})
         self.assertEqual(self.entered.count("HoldCanary"), 1, "not an hour later")
         self.assertIn(f"rolled back to {BEFORE}", self.execution["cause"])
 
@@ -234,7 +236,7 @@ class Night(unittest.TestCase):
         self.alarm("ALARM")
         self.canary({"publish": [published(CANARY, canary=True, previous_run_id=None)]})
         self.assert_failed("Endcap.CanaryAlarm", "ReadCanaryAlarms")
-        self.assertEqual(self.calls[-1], {"action": "rollback"})
+        self.assertEqual(self.calls[-1], {"action": "rollback", "night": RUN})
 
     def test_a_failed_promotion_is_compensated(self):
         for answer, kind in ((error("Endcap.Config"), "Endcap.Config"), (published(ending="stopped"), "Endcap.Stopped")):
