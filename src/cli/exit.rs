@@ -35,8 +35,10 @@ pub struct UsageError(pub String);
 
 impl Exit {
     pub fn of(error: &anyhow::Error) -> Self {
-        let wrong_call =
-            |cause: &(dyn std::error::Error + 'static)| cause.is::<ConfigError>() || cause.is::<UsageError>();
+        let wrong_config = |error: &ConfigError| !error.may_pass();
+        let wrong_call = |cause: &(dyn std::error::Error + 'static)| {
+            cause.is::<UsageError>() || cause.downcast_ref().is_some_and(wrong_config)
+        };
         if error.chain().any(wrong_call) { Self::Usage } else { Self::Unchanged }
     }
 
@@ -75,5 +77,23 @@ impl From<Ending> for Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::IngestError;
+
+    /// Batch gives up at once on 64.
+    #[test]
+    fn a_config_that_cannot_be_fetched_is_no_mistake_of_the_call() {
+        let fetch = |error| anyhow::Error::from(ConfigError::Fetch(Box::new(error)));
+        let file = || "s3://shop/config/endcap.toml".to_owned();
+        let away = IngestError::Read { file: file(), source: "503 SlowDown".into() };
+        assert_eq!(Exit::of(&fetch(away).context("starting")), Exit::Unchanged);
+        assert_eq!(Exit::of(&fetch(IngestError::NotText { file: file() })), Exit::Usage);
+        assert_eq!(Exit::of(&UsageError("no such shard".into()).into()), Exit::Usage);
+        assert_eq!(Exit::of(&anyhow::anyhow!("the store is away")), Exit::Unchanged);
     }
 }

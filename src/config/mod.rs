@@ -34,6 +34,13 @@ pub enum ConfigError {
     Variable { name: &'static str, value: String, problem: String },
 }
 
+impl ConfigError {
+    /// Whether the config's place could not be read for now: nothing is wrong with the config or the call.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Fetch(error) if error.may_pass())
+    }
+}
+
 /// All settings. Every key has a default, so an empty file is a valid config.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

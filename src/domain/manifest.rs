@@ -154,7 +154,8 @@ pub struct LookupEntry {
     pub sha256: Digest,
 }
 
-/// `current.json`: the one mutable object.
+/// `current.json`: the one mutable object. It grows by optional fields only; a version that cannot keep to that adds a `schema`, by
+/// which this one knows that it must not touch it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pointer {
     pub run_id: RunId,

@@ -48,6 +48,14 @@ pub enum IngestError {
     Write { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
+impl IngestError {
+    /// Whether a place could not be read for now, as against one where nothing is: another try may do.
+    pub fn may_pass(&self) -> bool {
+        let Self::Read { source, .. } = self else { return false };
+        !matches!(source.downcast_ref(), Some(object_store::Error::NotFound { .. }))
+    }
+}
+
 /// Every mistake on a line of its own, a single one on the same.
 fn listed(mistakes: &[Mistake]) -> String {
     if let [only] = mistakes {
@@ -55,4 +63,22 @@ fn listed(mistakes: &[Mistake]) -> String {
     }
     let lines: Vec<String> = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
     format!("has {} mistakes:{}", mistakes.len(), lines.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_does_not_come_by_trying_again() {
+        let read = |source| IngestError::Read { file: "s3://shop/a".into(), source };
+        let source = || std::io::Error::other("of the server").into();
+        let missing = object_store::Error::NotFound { path: "a".into(), source: source() };
+        assert!(!read(Box::new(missing)).may_pass());
+        let denied = object_store::Error::PermissionDenied { path: "a".into(), source: source() };
+        assert!(read(Box::new(denied)).may_pass());
+        let away = object_store::Error::Generic { store: "S3", source: source() };
+        assert!(read(Box::new(away)).may_pass());
+        assert!(!IngestError::NotText { file: "s3://shop/a".into() }.may_pass());
+    }
 }

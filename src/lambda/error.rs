@@ -44,6 +44,7 @@ impl LambdaError {
     /// `errorType`, as the state machine knows it.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Config(error) if error.may_pass() => "Endcap.Store",
             Self::Config(_) | Self::Registry(_) | Self::Policy(_) | Self::Canary(_) => "Endcap.Config",
             Self::Ingest(error) => of_ingest(error),
             Self::Changed { .. } => "Endcap.Inputs",
@@ -68,6 +69,8 @@ fn of_ingest(error: &IngestError) -> &'static str {
 fn of_publish(error: &PublishError) -> &'static str {
     match error {
         PublishError::LostRace { .. } => "Endcap.LostRace",
+        // Another version of endcap must be deployed.
+        PublishError::Newer { .. } => "Endcap.Config",
         PublishError::Unfit { .. } => "Endcap.Inputs",
         PublishError::NoSuchRun { .. }
         | PublishError::NothingPublished { .. }

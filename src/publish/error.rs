@@ -61,6 +61,12 @@ pub enum PublishError {
         "{store}: {key} is not what endcap publishes: {cause}; roll back to a run that is whole, or delete it"
     )]
     Malformed { store: String, key: String, cause: serde_json::Error },
+    /// A later version of endcap publishes here.
+    #[error(
+        "{store}: {key} is of the schema {schema:?}, which this version of endcap does not know; nothing was changed. Use the \
+         version that wrote it, or a later one"
+    )]
+    Newer { store: String, key: String, schema: String },
     #[error("cannot write {key} as JSON: {cause}")]
     Unwritable { key: String, cause: serde_json::Error },
 }

@@ -8,9 +8,6 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 
 use super::{FsStore, S3Store, Settings, Store, StoreError};
 
-/// One request for one page, however slow the way: a server that says nothing for longer is asked again.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// Opens the store at `location`: a directory, `file:///directory` or `s3://bucket/prefix`. Nothing is created or sent
 /// before it is used.
 ///
@@ -23,7 +20,8 @@ pub async fn open(location: &str, settings: &Settings) -> Result<Arc<dyn Store>,
             let shared = aws_config::load_defaults(BehaviorVersion::latest()).await;
             let timeouts =
                 shared.timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
-            let timeouts = timeouts.operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+            let patience = Duration::from_secs(settings.request_timeout_seconds.into());
+            let timeouts = timeouts.operation_attempt_timeout(patience).build();
             let mut config = aws_sdk_s3::config::Builder::from(&shared).timeout_config(timeouts);
             // The SDK's own default depends on the endpoint; only ever ask for more.
             if settings.s3_force_path_style {

@@ -2,6 +2,7 @@
 //! write over the version that was read (PUB-3).
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 
 use crate::domain::manifest::{Pointer, keys};
 use crate::domain::{Digest, RunId};
@@ -20,9 +21,20 @@ pub struct Current {
     pub etag: ETag,
 }
 
-/// What is published now, `None` before the first publish.
+/// The schema that a document says it is of. A pointer of today's says none; one of another schema must not be taken for today's,
+/// nor written over.
+#[derive(Deserialize)]
+struct Declared {
+    schema: Option<String>,
+}
+
+/// What is published now, `None` before the first publish. [`PublishError::Newer`] where a later version wrote it.
 pub async fn read_pointer(store: &dyn Store) -> Result<Option<Current>, PublishError> {
     let Some(object) = store.get(keys::CURRENT).await? else { return Ok(None) };
+    if let Declared { schema: Some(schema) } = parse(store, keys::CURRENT, &object.bytes)? {
+        let (store, key) = (store.location().into(), keys::CURRENT.into());
+        return Err(PublishError::Newer { store, key, schema });
+    }
     let pointer = parse(store, keys::CURRENT, &object.bytes)?;
     Ok(Some(Current { pointer, etag: object.etag }))
 }

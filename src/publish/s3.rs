@@ -3,7 +3,9 @@
 //! Conditions travel as `If-None-Match: *` and `If-Match`; S3 answers 412 where they do not hold. A 409 means that another
 //! conditional write of the key was under way and nobody knows yet who wins: the same request is sent again. Every upload
 //! carries its SHA-256, which S3 checks and keeps, so that a later `HeadObject` proves an object without fetching it.
-//! Requests that fail on the way are retried by the SDK (standard mode, `AWS_MAX_ATTEMPTS`).
+//! Requests that fail on the way are retried by the SDK (standard mode, `AWS_MAX_ATTEMPTS`), which also corrects the clock that it
+//! signs with where S3 says that it is off. The SDK's part ends with an answer's head: an object whose body breaks off or stalls
+//! is asked for again here.
 
 use std::time::Duration;
 
@@ -23,6 +25,10 @@ use crate::domain::Digest;
 /// How often a write that met a 409 is sent, and the first pause; each later pause is twice as long.
 const CONFLICT_ATTEMPTS: u32 = 8;
 const CONFLICT_PAUSE: Duration = Duration::from_millis(25);
+
+/// How often an object is asked for whose body breaks off, and the first pause; each later pause is twice as long.
+const BODY_ATTEMPTS: u32 = 4;
+const BODY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Keys that one `DeleteObjects` takes.
 const DELETE_BATCH: usize = 1000;
@@ -93,15 +99,26 @@ impl Store for S3Store {
 
     async fn get(&self, key: &str) -> Result<Option<Object>, StoreError> {
         let failure = self.failure("read", key);
-        let request = self.client.get_object().bucket(&self.bucket).key(self.full(key)?);
-        let answer = match request.checksum_mode(ChecksumMode::Enabled).send().await {
-            Ok(answer) => answer,
-            Err(error) if Answer::of(&error).is_no_such_key() => return Ok(None),
-            Err(error) => return Err(failure.of(error)),
-        };
-        let etag = ETag(answer.e_tag.unwrap_or_default());
-        let body = answer.body.collect().await.map_err(|error| failure.of_body(error))?;
-        Ok(Some(Object { bytes: body.into_bytes(), etag }))
+        let mut attempt = 0;
+        loop {
+            let request = self.client.get_object().bucket(&self.bucket).key(self.full(key)?);
+            let answer = match request.checksum_mode(ChecksumMode::Enabled).send().await {
+                Ok(answer) => answer,
+                Err(error) if Answer::of(&error).is_no_such_key() => return Ok(None),
+                Err(error) => return Err(failure.of(error)),
+            };
+            let etag = ETag(answer.e_tag.unwrap_or_default());
+            let error = match answer.body.collect().await {
+                Ok(body) => return Ok(Some(Object { bytes: body.into_bytes(), etag })),
+                Err(error) => error,
+            };
+            attempt += 1;
+            if attempt == BODY_ATTEMPTS {
+                return Err(failure.of_body(error));
+            }
+            tracing::debug!(key, attempt, %error, "an object's body broke off, asked for again");
+            tokio::time::sleep(BODY_PAUSE * 2u32.pow(attempt - 1)).await;
+        }
     }
 
     async fn head(&self, key: &str) -> Result<Option<ObjectHead>, StoreError> {

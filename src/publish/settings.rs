@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Requests in flight at once, 1..=256.
     pub concurrency: usize,
+    /// A request to a bucket that is not answered for so long is sent again; seconds, 1..=3600.
+    pub request_timeout_seconds: u32,
     /// `max-age` of `current.json`, seconds, 0..=3600: how long a shop front may show the run before.
     pub pointer_max_age_seconds: u32,
     /// Complete runs kept by retention, 2..=10000; the current and the previous run are kept besides.
@@ -27,6 +29,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             concurrency: 16,
+            request_timeout_seconds: 60,
             pointer_max_age_seconds: 5,
             keep_runs: 14,
             s3_force_path_style: false,
@@ -42,6 +45,10 @@ impl Settings {
     pub fn validate(&self) -> Result<(), String> {
         if !(1..=256).contains(&self.concurrency) {
             return Err(format!("publish.concurrency is {}, must be in 1..=256", self.concurrency));
+        }
+        if !(1..=3600).contains(&self.request_timeout_seconds) {
+            let seconds = self.request_timeout_seconds;
+            return Err(format!("publish.request_timeout_seconds is {seconds}, must be in 1..=3600"));
         }
         if self.pointer_max_age_seconds > 3600 {
             let seconds = self.pointer_max_age_seconds;

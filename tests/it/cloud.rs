@@ -10,6 +10,8 @@ mod gate;
 mod lambda;
 mod nights;
 mod package;
+pub mod proxy;
 mod ranker;
 mod shop;
 mod stack;
+mod store_faults;

@@ -72,6 +72,11 @@ impl Function {
 
     pub fn invoke(&self, event: Value) -> Ended {
         self.begin(event);
+        self.end()
+    }
+
+    /// How the event that was handed over ended.
+    pub fn end(&self) -> Ended {
         self.ended.recv_timeout(Duration::from_secs(300)).expect("the function answers")
     }
 

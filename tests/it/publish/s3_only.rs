@@ -8,6 +8,7 @@ use endcap::publish::{Condition, PutOptions, S3Store, Store, publish};
 use futures::future::try_join_all;
 
 use super::place::{mixed_plan, one_by_one, plan, publish_plan, run, segment};
+use crate::cloud::proxy::{Harm, Proxy};
 use crate::s3_server;
 
 #[tokio::test]
@@ -66,4 +67,26 @@ async fn errors_say_what_to_do() {
     let store = S3Store::new(nowhere, "endcap-nowhere", "").expect("store");
     let message = store.get("current.json").await.expect_err("answered").to_string();
     assert!(message.contains("current.json") && message.contains("AWS_ENDPOINT_URL_S3"), "{message}");
+}
+
+/// The SDK's retries end with an answer's head; a body that breaks off is asked for again by the store, a bounded number of times.
+#[test]
+fn an_object_whose_body_breaks_off_is_asked_for_again() {
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    let client = runtime.block_on(s3_server::create_bucket("endcap-cut"));
+    let content = Bytes::from("0123456789".repeat(10_000));
+    let put = client.put_object().bucket("endcap-cut").key("a.json").body(content.clone().into());
+    runtime.block_on(put.send()).expect("put");
+    for (cuts, asked, whole) in [(0, 1, true), (1, 2, true), (3, 4, true), (4, 4, false)] {
+        let cut = move |nth| (nth < cuts).then_some(Harm::CutAnswer);
+        let proxy = Proxy::before(s3_server::endpoint(), Box::new(move |request| cut(request.nth)));
+        let store = S3Store::new(s3_server::client_of(&proxy.endpoint), "endcap-cut", "").expect("store");
+        match runtime.block_on(store.get("a.json")) {
+            Ok(found) => {
+                assert_eq!((whole, found.expect("object").bytes), (true, content.clone()), "{cuts} cuts")
+            }
+            Err(error) => assert!(!whole && error.to_string().contains("a.json"), "{cuts} cuts: {error}"),
+        }
+        assert_eq!(proxy.count(|request| request.reads("/a.json")), asked, "{cuts} cuts");
+    }
 }
