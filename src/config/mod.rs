@@ -1,10 +1,11 @@
 //! What the operator chose: a TOML file over defaults, checked once. Also the only room that reads the environment
-//! ([`env`]) and the clock ([`clock`]).
+//! ([`env`]), the clock ([`clock`]) and what the process uses ([`process`]).
 //!
 //! Each room defines its own settings; this one composes them, resolves paths and checks the whole.
 
 pub mod clock;
 pub mod env;
+pub mod process;
 pub mod registry;
 
 use std::collections::BTreeMap;
