@@ -181,7 +181,7 @@ async fn carry_out(args: Args, variables: Variables) -> anyhow::Result<Exit> {
         Verb::Rules(args) => rules::run(args, &context).await,
         Verb::Distill(args) => distill::run(args, &context).await,
         Verb::Cost(args) => cost::run(args, &context),
-        Verb::Bench(args) => bench::run(args, &context),
+        Verb::Bench(args) => bench::run(args, &context).await,
         Verb::Eval(args) => eval::run(args, &context).await,
         Verb::Experiment(args) => experiment::run(args, &context).await,
         Verb::Replay(args) => replay::run(args, &context).await,

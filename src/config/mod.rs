@@ -1,11 +1,12 @@
 //! What the operator chose: a TOML file over defaults, checked once. Also the only room that reads the environment
-//! ([`env`]) and the clock ([`clock`]).
+//! ([`env`]), the clock ([`clock`]) and what the process uses ([`process`]).
 //!
 //! Each room defines its own settings; this one composes them, resolves paths and checks the whole.
 
 pub mod clock;
 pub mod env;
 mod nonce;
+pub mod process;
 pub mod registry;
 
 use std::collections::BTreeMap;

@@ -191,8 +191,13 @@ pub mod keys {
         format!("runs/{run}/lookups/{share:04x}.json")
     }
 
+    /// The folder of the run's pages.
+    pub fn segments(run: &RunId) -> String {
+        format!("runs/{run}/segments/")
+    }
+
     pub fn segment(run: &RunId, segment: &SegmentId) -> String {
-        format!("runs/{run}/segments/{segment}.json")
+        format!("{}{segment}.json", segments(run))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::manifest::{ManifestPlacement, PageStatus, StorefrontManifest,
 use crate::domain::stage::Source;
 use crate::domain::{RunId, SegmentContext, SegmentId};
 use crate::fuse::{self, Audience, Checklist, Fuser};
-use crate::publish::{self, PageBytes, PagePlan, Store};
+use crate::publish::{self, PagePlan, Spool, Store};
 
 use super::report::Failure;
 use super::reuse::{PageKeys, PageRecord, PageRecords};
@@ -86,7 +86,8 @@ enum Known<'a> {
     Missing,
 }
 
-/// Settles a run's segments, a group at a time, so that no more than a group's stories are in memory.
+/// Settles a run's segments, a group at a time, so that no more than a group's stories and pages are in memory: what is new
+/// waits in a file.
 pub struct Settler<'a> {
     night: &'a Night<'a>,
     fuser: &'a Fuser<'a>,
@@ -97,6 +98,7 @@ pub struct Settler<'a> {
     current: Option<RunId>,
     /// The records of the pages that the plan takes over.
     taken_over: PageRecords,
+    spool: Spool,
     settled: Settled,
 }
 
@@ -114,7 +116,8 @@ impl<'a> Settler<'a> {
             None => PageRecords::new(),
         };
         let settled = Settled { decisions, ..Settled::default() };
-        Ok(Self { night, fuser, store, canary, keys: night.page_keys(), current, taken_over, settled })
+        let spool = Spool::new(workspace.scratch()?);
+        Ok(Self { night, fuser, store, canary, keys: night.page_keys(), current, taken_over, spool, settled })
     }
 
     /// Settles `contexts` by the record of their group, `None` where there is none, and writes their stories down.
@@ -170,9 +173,67 @@ impl<'a> Settler<'a> {
             let record = PageRecord { key: self.keys.of(context), valid_until, tokens };
             self.settled.records.insert(segment.clone(), record);
         }
-        let (page, story) = carry_out((night, self.fuser, self.canary), context, &known, &decision, older)?;
+        let (page, story) = self.carry_out(context, &known, &decision, older)?;
         self.settled.pages.push(page);
         Ok(story)
+    }
+
+    /// The page, and its story where the cascade made it tonight.
+    fn carry_out(
+        &mut self,
+        context: &SegmentContext,
+        known: &Known,
+        decision: &Decision,
+        older: Option<&Older>,
+    ) -> Result<(SettledPage, Option<PageStory>), NightError> {
+        let (night, canary) = (self.night, self.canary);
+        let may_stay = |older: &&Older| canary && allowed(night, context, &older.page);
+        let kept = older.filter(may_stay).map(|older| older.run.clone());
+        let page = |status, plan, manifest: &StorefrontManifest| SettledPage {
+            segment_id: context.segment_id.clone(),
+            status,
+            source: manifest.source,
+            placement_sources: manifest.placements.iter().map(|placement| placement.source).collect(),
+            plan,
+            kept: kept.clone(),
+        };
+        match (decision, known, older) {
+            (
+                Decision::Reused { from_run },
+                Known::Made(Outcome::Page(_), _) | Known::TakenOver,
+                Some(older),
+            ) => {
+                let story = match known {
+                    Known::Made(Outcome::Page(story), _) => {
+                        Some(PageStory { status: PageStatus::Reused, ..(**story).clone() })
+                    }
+                    _ => None,
+                };
+                let plan = PagePlan::Reused { from_run: from_run.clone() };
+                Ok((page(PageStatus::Reused, plan, &older.page), story))
+            }
+            (Decision::CarriedOver { from_run }, _, Some(older)) => {
+                let plan = PagePlan::CarriedOver { from_run: from_run.clone() };
+                Ok((page(PageStatus::CarriedOver, plan, &older.page), None))
+            }
+            (_, Known::Made(Outcome::Page(story), _), _) => {
+                let plan = self.new_page(&story.manifest)?;
+                Ok((page(PageStatus::New, plan, &story.manifest), Some((**story).clone())))
+            }
+            _ if !night.inputs.with_history => Err(NightError::NoHistory(context.segment_id.clone())),
+            _ => {
+                let accepts_title = |aisle: &str| accepts_phrase(night, context, aisle);
+                let ranked = self.fuser.ranker_page(&Audience { context, accepts_title: &accepts_title })?;
+                let manifest = night.manifest(&ranked)?;
+                let plan = self.new_page(&manifest)?;
+                Ok((page(PageStatus::New, plan, &manifest), None))
+            }
+        }
+    }
+
+    fn new_page(&mut self, manifest: &StorefrontManifest) -> Result<PagePlan, NightError> {
+        let bytes = to_bytes(manifest).map_err(NightError::Manifest)?;
+        Ok(PagePlan::New { page: self.spool.add(&bytes)?, source: manifest.source })
     }
 
     /// The page each segment may keep: of the run that was decided on, else of the run that the plan takes it over from, else the
@@ -281,58 +342,6 @@ fn allowed(night: &Night, context: &SegmentContext, page: &StorefrontManifest) -
         _ => accepts_title(night, context, &placement.title),
     };
     violations.is_empty() && page.every_placement().all(reads_well)
-}
-
-/// The page, and its story where the cascade made it tonight.
-fn carry_out(
-    (night, fuser, canary): (&Night, &Fuser, bool),
-    context: &SegmentContext,
-    known: &Known,
-    decision: &Decision,
-    older: Option<&Older>,
-) -> Result<(SettledPage, Option<PageStory>), NightError> {
-    let may_stay = |older: &&Older| canary && allowed(night, context, &older.page);
-    let kept = older.filter(may_stay).map(|older| older.run.clone());
-    let page = |status, plan, manifest: &StorefrontManifest| SettledPage {
-        segment_id: context.segment_id.clone(),
-        status,
-        source: manifest.source,
-        placement_sources: manifest.placements.iter().map(|placement| placement.source).collect(),
-        plan,
-        kept: kept.clone(),
-    };
-    match (decision, known, older) {
-        (Decision::Reused { from_run }, Known::Made(Outcome::Page(_), _) | Known::TakenOver, Some(older)) => {
-            let story = match known {
-                Known::Made(Outcome::Page(story), _) => {
-                    Some(PageStory { status: PageStatus::Reused, ..(**story).clone() })
-                }
-                _ => None,
-            };
-            let plan = PagePlan::Reused { from_run: from_run.clone() };
-            Ok((page(PageStatus::Reused, plan, &older.page), story))
-        }
-        (Decision::CarriedOver { from_run }, _, Some(older)) => {
-            let plan = PagePlan::CarriedOver { from_run: from_run.clone() };
-            Ok((page(PageStatus::CarriedOver, plan, &older.page), None))
-        }
-        (_, Known::Made(Outcome::Page(story), _), _) => {
-            let plan = new_page(&story.manifest)?;
-            Ok((page(PageStatus::New, plan, &story.manifest), Some((**story).clone())))
-        }
-        _ if !night.inputs.with_history => Err(NightError::NoHistory(context.segment_id.clone())),
-        _ => {
-            let accepts_title = |aisle: &str| accepts_phrase(night, context, aisle);
-            let ranked = fuser.ranker_page(&Audience { context, accepts_title: &accepts_title })?;
-            let manifest = night.manifest(&ranked)?;
-            Ok((page(PageStatus::New, new_page(&manifest)?, &manifest), None))
-        }
-    }
-}
-
-fn new_page(manifest: &StorefrontManifest) -> Result<PagePlan, NightError> {
-    let bytes = to_bytes(manifest).map_err(NightError::Manifest)?;
-    Ok(PagePlan::New { page: PageBytes::Memory(bytes.into()), source: manifest.source })
 }
 
 fn failure(segment: &SegmentId, stage: &str, reason: &str, decision: &Decision) -> Failure {

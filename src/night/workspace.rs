@@ -20,6 +20,7 @@
 //! folder as well: written there first, so that an answer survives a bucket that cannot be reached, and read there first. A
 //! local folder that cannot be written costs a warning, not the night.
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -169,6 +170,19 @@ impl Workspace {
         let write = |(path, value): (String, T)| async move { self.write(&path, &value).await }.boxed();
         let writes: Vec<_> = files.into_iter().map(write).collect();
         stream::iter(writes).buffer_unordered(IN_FLIGHT).try_collect().await
+    }
+
+    /// An empty file without a name, which goes with this process: below the root, or where the system keeps temporary files
+    /// if the root is a bucket.
+    pub fn scratch(&self) -> Result<File, WorkError> {
+        let (folder, file) = match &self.root {
+            Root::Folder(root) => {
+                let made = std::fs::create_dir_all(root);
+                (root.as_path(), made.and_then(|()| tempfile::tempfile_in(root)))
+            }
+            Root::Bucket { .. } => (Path::new("the folder for temporary files"), tempfile::tempfile()),
+        };
+        file.map_err(|source| WorkError::Io { action: "create a file in", path: folder.into(), source })
     }
 
     async fn bytes(&self, path: &str) -> Result<Option<Bytes>, WorkError> {

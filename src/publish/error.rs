@@ -1,7 +1,5 @@
 //! Why a publish, a rollback or a sweep did not happen.
 
-use std::path::PathBuf;
-
 use crate::domain::{RunId, SegmentId};
 
 use super::StoreError;
@@ -55,8 +53,11 @@ pub enum PublishError {
         "segment {segment}: a page of run {run_id} cannot be taken over from the same run; give its bytes"
     )]
     SourceIsItself { segment: SegmentId, run_id: RunId },
-    #[error("cannot read the finished page {}: {cause}; run the night again", .path.display())]
-    PageFile { path: PathBuf, cause: std::io::Error },
+    #[error(
+        "cannot {action} the file that keeps tonight's pages until they are published: {cause}; make room in the work root, or \
+         in the folder for temporary files where the work root is a bucket, and publish again"
+    )]
+    Spool { action: &'static str, cause: std::io::Error },
     #[error(
         "{store}: {key} is not what endcap publishes: {cause}; roll back to a run that is whole, or delete it"
     )]

@@ -18,7 +18,9 @@ use bytes::Bytes;
 use tempfile::NamedTempFile;
 
 use super::store::{check_folder, check_key};
-use super::{Condition, ETag, Hint, Object, ObjectHead, PutOptions, Store, StoreError};
+use super::{
+    Condition, ETag, Hint, Listed, Listing, Object, ObjectHead, PutOptions, Store, StoreError, Written,
+};
 use crate::domain::Digest;
 
 /// A directory as a store. Nothing is created before the first write.
@@ -68,9 +70,10 @@ impl Store for FsStore {
         self.blocking("read", key, Tree::head).await
     }
 
-    async fn put(&self, key: &str, bytes: Bytes, options: &PutOptions) -> Result<ETag, StoreError> {
+    async fn put(&self, key: &str, bytes: Bytes, options: &PutOptions) -> Result<Written, StoreError> {
         let options = options.clone();
-        self.blocking("write", key, move |tree, key| tree.put(key, &bytes, &options)).await
+        let put = move |tree: &Tree, key: &str| tree.put(key, &bytes, &options);
+        Ok(Written { etag: self.blocking("write", key, put).await?, vouched: true })
     }
 
     async fn copy(&self, from: &str, to: &str) -> Result<(), StoreError> {
@@ -78,7 +81,8 @@ impl Store for FsStore {
         self.blocking("copy to", to, move |tree, to| tree.copy(&from, to)).await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+    /// All of it at once; an ETag would mean reading each file.
+    async fn list_part(&self, prefix: &str, _next: Option<String>) -> Result<Listing, StoreError> {
         self.blocking("list", prefix, Tree::list).await
     }
 
@@ -171,20 +175,19 @@ impl Tree {
         self.put(to, &object.bytes, &options).map(drop)
     }
 
-    fn list(&self, prefix: &str) -> Result<Vec<String>, Trouble> {
-        let mut keys = Vec::new();
+    fn list(&self, prefix: &str) -> Result<Listing, Trouble> {
+        let mut objects = Vec::new();
         let mut folders = vec![prefix.to_owned()];
         while let Some(folder) = folders.pop() {
             for (name, is_folder) in self.entries(&folder)? {
                 if is_folder {
                     folders.push(format!("{folder}{name}/"))
                 } else {
-                    keys.push(format!("{folder}{name}"))
+                    objects.push(Listed { key: format!("{folder}{name}"), etag: None })
                 }
             }
         }
-        keys.sort();
-        Ok(keys)
+        Ok(Listing { objects, next: None })
     }
 
     fn children(&self, prefix: &str) -> Result<Vec<String>, Trouble> {

@@ -6,7 +6,7 @@ fn options(bytes: &[u8], condition: Condition) -> PutOptions {
     PutOptions { cache_control: String::new(), condition, sha256: Digest::of(bytes) }
 }
 
-async fn put(store: &FsStore, key: &str) -> Result<ETag, StoreError> {
+async fn put(store: &FsStore, key: &str) -> Result<Written, StoreError> {
     store.put(key, Bytes::from_static(b"x"), &options(b"x", Condition::Any)).await
 }
 

@@ -15,6 +15,12 @@
 //! several publishers exactly one wins (PUB-3), the others get [`PublishError::LostRace`] with the winner's run id.
 //! [`sweep`] keeps all this true while it deletes; its module says how.
 //!
+//! # Memory
+//!
+//! A page's bytes are read when they are needed, from a [`Spool`] where the run is large, and at most
+//! [`Settings::concurrency`] pages are in memory. What a segment costs besides is its entry in the plan, its size, digest
+//! and ETag, and its lines in `index.json`, which is one object: about half a kilobyte together.
+//!
 //! # Retries
 //!
 //! Every step can be repeated. A put that is refused because the object is there is a success if the bytes are the same:
@@ -37,6 +43,7 @@ mod fs;
 mod headers;
 mod in_flight;
 mod location;
+mod pages;
 mod plan;
 mod pointer;
 mod publisher;
@@ -47,6 +54,7 @@ mod s3;
 mod s3_error;
 mod settings;
 mod sigv4a;
+mod spool;
 mod status;
 mod store;
 mod verify;
@@ -65,6 +73,10 @@ pub use retention::{Swept, sweep};
 pub use rollback::{RolledBack, rollback};
 pub use s3::S3Store;
 pub use settings::Settings;
+pub use spool::{Spool, Spooled};
 pub use status::{PageCounts, RunState, RunSummary, Status, status};
-pub use store::{CONTENT_TYPE, Condition, ETag, Hint, Object, ObjectHead, PutOptions, Store, StoreError};
+pub use store::{
+    CONTENT_TYPE, Condition, ETag, Hint, Listed, Listing, Object, ObjectHead, PutOptions, Store, StoreError,
+    Written,
+};
 pub use verify::{Fault, Problem, Verification, verify_run};

@@ -1,7 +1,6 @@
 //! What a run publishes: every segment of the input, each page new or taken over (RUN-2).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -10,7 +9,7 @@ use crate::domain::manifest::PageStatus;
 use crate::domain::stage::Source;
 use crate::domain::{RunId, SegmentId};
 
-use super::PublishError;
+use super::{PublishError, Spooled};
 
 /// A run, ready to be published.
 #[derive(Debug, Clone)]
@@ -61,18 +60,15 @@ impl PagePlan {
 #[derive(Debug, Clone)]
 pub enum PageBytes {
     Memory(Bytes),
-    /// A file of the checkpoint; read when needed, so that a large run need not fit in memory.
-    File(PathBuf),
+    /// Read when needed.
+    Spooled(Spooled),
 }
 
 impl PageBytes {
     pub(super) async fn read(&self) -> Result<Bytes, PublishError> {
         match self {
             Self::Memory(bytes) => Ok(bytes.clone()),
-            Self::File(path) => match tokio::fs::read(path).await {
-                Ok(bytes) => Ok(bytes.into()),
-                Err(cause) => Err(PublishError::PageFile { path: path.clone(), cause }),
-            },
+            Self::Spooled(page) => page.read().await,
         }
     }
 }

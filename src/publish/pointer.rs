@@ -133,7 +133,7 @@ async fn put(
         None => Condition::IfAbsent,
     };
     let bytes = write::json(keys::CURRENT, next)?;
-    let options = write::options(keys::CURRENT, &bytes, condition, settings);
+    let options = write::options(keys::CURRENT, Digest::of(&bytes), condition, settings);
     store.put(keys::CURRENT, bytes, &options).await?;
     Ok(())
 }

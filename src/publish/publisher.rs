@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use futures::FutureExt;
 
-use crate::domain::manifest::{IndexEntry, LookupEntry, PageStatus, Pointer, RunIndex, keys};
+use crate::domain::manifest::{IndexEntry, PageStatus, Pointer, RunIndex, keys};
 use crate::domain::{Digest, RunId, SegmentId};
 use crate::trace::{self, step};
 
+use super::pages::{IndexDocument, Page, place_of};
 use super::pointer::{self, ATTEMPTS, Current, Moved, Target};
-use super::write::{self, immutable, put_immutable};
-use super::{Fault, PagePlan, PublishError, PublishPlan, Settings, Store, StoreError};
-use super::{in_flight, read_index, read_pointer, retention, verify};
+use super::verify::{self, Expected};
+use super::write::{self, Whole, immutable, put_immutable};
+use super::{ETag, Fault, PagePlan, PublishError, PublishPlan, Settings, Store, StoreError};
+use super::{in_flight, read_index, read_pointer, retention};
 
 /// A run that is published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
     pub pointer: Pointer,
-    pub index: RunIndex,
     /// False where the run was the current one already.
     pub changed: bool,
     /// Pages sent by this call.
@@ -90,31 +90,46 @@ async fn advance(
 }
 
 /// How a page came to be in place.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Placed {
-    Uploaded,
+    /// With the ETag, where the store vouches for it.
+    Uploaded(Option<ETag>),
     Copied,
     Found,
 }
 
+/// What was placed.
+#[derive(Default)]
+struct Placement {
+    uploaded: usize,
+    copied: usize,
+    found: usize,
+    /// Of each page that the store vouched for at its upload.
+    vouched: Vec<Option<ETag>>,
+}
+
+impl Placement {
+    fn count(&mut self, at: usize, placed: Placed) {
+        match placed {
+            Placed::Uploaded(etag) => {
+                self.uploaded += 1;
+                self.vouched[at] = etag;
+            }
+            Placed::Copied => self.copied += 1,
+            Placed::Found => self.found += 1,
+        }
+    }
+}
+
 /// A run whose every object is in place and checked, not yet pointed at.
 struct Prepared {
-    index: RunIndex,
     index_sha256: Digest,
-    placed: Vec<Placed>,
+    placement: Placement,
 }
 
 impl Prepared {
     fn published(self, pointer: Pointer, changed: bool) -> Published {
-        let count = |kind| self.placed.iter().filter(|placed| **placed == kind).count();
-        Published {
-            pointer,
-            changed,
-            uploaded: count(Placed::Uploaded),
-            copied: count(Placed::Copied),
-            found: count(Placed::Found),
-            index: self.index,
-        }
+        let Placement { uploaded, copied, found, .. } = self.placement;
+        Published { pointer, changed, uploaded, copied, found }
     }
 }
 
@@ -134,48 +149,43 @@ impl Publisher<'_> {
     ) -> Result<Prepared, PublishError> {
         let run = &self.plan.run_id;
         retention::refuse_retired(self.store, run, seen).await?;
-        let pages = self.plan.pages.len();
-        let index = trace::within(step!("inspect", pages = pages), self.index()).await?;
+        let count = self.plan.pages.len();
+        let pages = trace::within(step!("inspect", pages = count), self.pages()).await?;
         let key = keys::index(run);
-        let bytes = write::json(&key, &index)?;
+        let bytes = write::json(&key, &IndexDocument::new(self.plan, &pages))?;
         if self.store.get(&key).await?.is_some_and(|found| found.bytes != bytes) {
             return Err(immutable(self.store, run, &key));
         }
-        let span = step!("objects", pages = pages, lookups = self.plan.lookups.len());
-        let placed = trace::within(span, self.place_objects(&index, progress)).await?;
-        trace::within(step!("verify", pages = pages), self.require_whole(&index)).await?;
+        let span = step!("objects", pages = count, lookups = self.plan.lookups.len());
+        let mut placement = trace::within(span, self.place_objects(&pages, progress)).await?;
+        let whole = self.require_whole(&pages, std::mem::take(&mut placement.vouched));
+        trace::within(step!("verify", pages = count), whole).await?;
         let index_sha256 = Digest::of(&bytes);
-        let put = put_immutable(self.store, run, &key, bytes, self.settings);
+        let index = Whole { key: &key, bytes, sha256: index_sha256 };
+        let put = put_immutable(self.store, run, index, self.settings);
         trace::within(step!("index"), put).await?;
-        Ok(Prepared { index, index_sha256, placed })
+        Ok(Prepared { index_sha256, placement })
     }
 
-    async fn index(&self) -> Result<RunIndex, PublishError> {
+    /// Every page, seen and inspected, in order of id.
+    async fn pages(&self) -> Result<Vec<Page<'_>>, PublishError> {
         let sources = self.sources().await?;
         let pages = self.plan.pages.iter();
-        let entries = pages.map(|(segment, page)| self.entry(&sources, segment, page).boxed()).collect();
-        let segments = in_flight::all(entries, self.settings).await?.into_iter().collect();
-        Ok(RunIndex {
-            run_id: self.plan.run_id.clone(),
-            as_of: self.plan.as_of,
-            generated_at: self.plan.generated_at,
-            segments,
-            lookups: self.plan.lookups.iter().map(|(share, bytes)| self.lookup(*share, bytes)).collect(),
-        })
-    }
-
-    fn lookup(&self, share: u32, bytes: &Bytes) -> (String, LookupEntry) {
-        let key = keys::lookup(&self.plan.run_id, share);
-        (key, LookupEntry { size: bytes.len() as u64, sha256: Digest::of(bytes) })
+        let pages = pages.map(|(segment, page)| self.page(&sources, segment, page).boxed());
+        in_flight::all(Box::new(pages), self.settings).await
     }
 
     async fn place_lookups(&self) -> Result<(), PublishError> {
         let run = &self.plan.run_id;
         let places = self.plan.lookups.iter().map(|(share, bytes)| {
-            let key = keys::lookup(run, *share);
-            async move { put_immutable(self.store, run, &key, bytes.clone(), self.settings).await }.boxed()
+            let (key, sha256) = (keys::lookup(run, *share), Digest::of(bytes));
+            async move {
+                let lookup = Whole { key: &key, bytes: bytes.clone(), sha256 };
+                put_immutable(self.store, run, lookup, self.settings).await
+            }
+            .boxed()
         });
-        in_flight::all(places.collect(), self.settings).await.map(drop)
+        in_flight::each(Box::new(places), self.settings, drop).await
     }
 
     /// The indexes of the runs that pages are taken over from.
@@ -190,27 +200,25 @@ impl Publisher<'_> {
         Ok(sources)
     }
 
-    async fn entry(
+    async fn page<'p>(
         &self,
         sources: &BTreeMap<RunId, RunIndex>,
-        segment: &SegmentId,
-        page: &PagePlan,
-    ) -> Result<(SegmentId, IndexEntry), PublishError> {
-        let page_status = page.status();
-        let (size, sha256, source) = match page {
+        segment: &'p SegmentId,
+        plan: &'p PagePlan,
+    ) -> Result<Page<'p>, PublishError> {
+        let (size, sha256, source) = match plan {
             PagePlan::New { page, source } => {
                 let bytes = page.read().await?;
-                self.inspect(segment, page_status, &bytes)?;
+                self.inspect(segment, plan.status(), &bytes)?;
                 (bytes.len() as u64, Digest::of(&bytes), *source)
             }
             PagePlan::Reused { from_run } | PagePlan::CarriedOver { from_run } => {
                 let from = self.source_entry(sources, segment, from_run)?;
-                self.inspect_copy(segment, page_status, from).await?;
+                self.inspect_copy(segment, plan.status(), from).await?;
                 (from.size, from.sha256, from.source)
             }
         };
-        let key = keys::segment(&self.plan.run_id, segment);
-        Ok((segment.clone(), IndexEntry { key, size, sha256, status: page_status, source }))
+        Ok(Page { segment, plan, size, sha256, source })
     }
 
     fn inspect(&self, segment: &SegmentId, status: PageStatus, bytes: &[u8]) -> Result<(), PublishError> {
@@ -255,52 +263,50 @@ impl Publisher<'_> {
 
     async fn place_objects(
         &self,
-        index: &RunIndex,
+        pages: &[Page<'_>],
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Vec<Placed>, PublishError> {
-        let placed = self.place_pages(index, progress).await?;
+    ) -> Result<Placement, PublishError> {
+        let placement = self.place_pages(pages, progress).await?;
         self.place_lookups().await?;
-        Ok(placed)
+        Ok(placement)
     }
 
     async fn place_pages(
         &self,
-        index: &RunIndex,
+        pages: &[Page<'_>],
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Vec<Placed>, PublishError> {
-        let there = self.store.list(&keys::run_prefix(&self.plan.run_id)).await?;
-        let there: BTreeSet<String> = there.into_iter().collect();
-        let pages = self.plan.pages.iter().zip(index.segments.values());
-        let places = pages.map(|((segment, page), entry)| {
-            let there = there.contains(&entry.key);
+    ) -> Result<Placement, PublishError> {
+        let run = &self.plan.run_id;
+        let there = self.store.list(&keys::segments(run)).await?;
+        let there: BTreeSet<usize> = there.iter().filter_map(|key| place_of(pages, run, key)).collect();
+        let places = pages.iter().enumerate().map(|(at, page)| {
+            let there = there.contains(&at);
             let placed = async move {
-                let placed = if there { Placed::Found } else { self.place(segment, page, entry).await? };
+                let placed = if there { Placed::Found } else { self.place(page).await? };
                 progress(1);
-                Ok(placed)
+                Ok::<_, PublishError>((at, placed))
             };
             placed.boxed()
         });
-        in_flight::all(places.collect(), self.settings).await
+        let mut placement = Placement { vouched: vec![None; pages.len()], ..Placement::default() };
+        in_flight::each(Box::new(places), self.settings, |(at, placed)| placement.count(at, placed)).await?;
+        Ok(placement)
     }
 
-    async fn place(
-        &self,
-        segment: &SegmentId,
-        page: &PagePlan,
-        entry: &IndexEntry,
-    ) -> Result<Placed, PublishError> {
-        match page {
-            PagePlan::New { page, .. } => {
-                let bytes = page.read().await?;
-                let run = &self.plan.run_id;
-                let sent = put_immutable(self.store, run, &entry.key, bytes, self.settings).await?;
-                Ok(if sent { Placed::Uploaded } else { Placed::Found })
+    async fn place(&self, page: &Page<'_>) -> Result<Placed, PublishError> {
+        let (run, key) = (&self.plan.run_id, page.key(&self.plan.run_id));
+        match page.plan {
+            PagePlan::New { page: bytes, .. } => {
+                let object = Whole { key: &key, bytes: bytes.read().await?, sha256: page.sha256 };
+                let sent = put_immutable(self.store, run, object, self.settings).await?;
+                let uploaded = sent.map(|sent| Placed::Uploaded(sent.vouched.then_some(sent.etag)));
+                Ok(uploaded.unwrap_or(Placed::Found))
             }
             PagePlan::Reused { from_run } | PagePlan::CarriedOver { from_run } => {
-                match self.store.copy(&keys::segment(from_run, segment), &entry.key).await {
+                match self.store.copy(&keys::segment(from_run, page.segment), &key).await {
                     Ok(()) => Ok(Placed::Copied),
                     Err(StoreError::Precondition { .. }) => Ok(Placed::Found),
-                    Err(StoreError::NotFound { .. }) => Err(missing_source(segment, from_run)),
+                    Err(StoreError::NotFound { .. }) => Err(missing_source(page.segment, from_run)),
                     Err(failure) => Err(failure.into()),
                 }
             }
@@ -308,13 +314,51 @@ impl Publisher<'_> {
     }
 
     /// Everything the index names is there (PUB-1), whoever put it there.
-    async fn require_whole(&self, index: &RunIndex) -> Result<(), PublishError> {
+    async fn require_whole(
+        &self,
+        pages: &[Page<'_>],
+        vouched: Vec<Option<ETag>>,
+    ) -> Result<(), PublishError> {
         let (store, run) = (self.store, &self.plan.run_id);
-        let problems = verify::wrong_objects(store, index, self.settings).await?;
+        let proven = self.proven(pages, vouched).await?;
+        let unproven = pages.iter().zip(proven).filter(|(_, proven)| !proven);
+        let page = |page: &Page<'_>| Expected { key: page.key(run), size: page.size, sha256: page.sha256 };
+        let lookups = self.plan.lookups.iter().map(|(share, bytes)| Expected {
+            key: keys::lookup(run, *share),
+            size: bytes.len() as u64,
+            sha256: Digest::of(bytes),
+        });
+        let expected = Box::new(unproven.map(|(unproven, _)| page(unproven)).chain(lookups));
+        let problems = verify::wrong_objects(store, expected, self.settings).await?;
         match problems.iter().find(|problem| problem.fault != Fault::Missing) {
             Some(differs) => Err(immutable(store, run, &differs.key)),
             None => verify::none_of(problems, store, run),
         }
+    }
+
+    /// Which pages a listing shows to be there with the very ETag that the store gave to their bytes, for whose SHA-256 it
+    /// vouched then. Different bytes never share one, so that no page need be asked for by itself.
+    async fn proven(
+        &self,
+        pages: &[Page<'_>],
+        vouched: Vec<Option<ETag>>,
+    ) -> Result<Vec<bool>, PublishError> {
+        let run = &self.plan.run_id;
+        let mut proven = vec![false; pages.len()];
+        let mut next = None;
+        while vouched.iter().any(Option::is_some) {
+            let part = self.store.list_part(&keys::segments(run), next).await?;
+            for object in part.objects {
+                if let (Some(at), Some(etag)) = (place_of(pages, run, &object.key), object.etag) {
+                    proven[at] = vouched[at].as_ref() == Some(&etag);
+                }
+            }
+            next = part.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(proven)
     }
 }
 

@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use crate::domain::RunId;
 use crate::domain::manifest::{Pointer, keys};
+use crate::domain::{Digest, RunId};
 use crate::trace::{self, step};
 
 use super::pointer::{ATTEMPTS, Current, fence};
@@ -79,7 +79,7 @@ async fn retire(store: &dyn Store, keep: usize, settings: &Settings) -> Result<V
 
 async fn mark(store: &dyn Store, run: &RunId, settings: &Settings) -> Result<(), StoreError> {
     let key = tombstone(run);
-    let options = options(&key, TOMBSTONE, Condition::Any, settings);
+    let options = options(&key, Digest::of(TOMBSTONE), Condition::Any, settings);
     store.put(&key, Bytes::from_static(TOMBSTONE), &options).await.map(drop)
 }
 
@@ -134,7 +134,6 @@ mod tests {
     use chrono::{NaiveDate, TimeZone, Utc};
 
     use super::*;
-    use crate::domain::Digest;
 
     fn run(day: u32) -> RunId {
         RunId::new(NaiveDate::from_ymd_opt(2017, 11, day).expect("date"), &Digest::of(b"run"))

@@ -2,7 +2,8 @@
 //!
 //! Conditions travel as `If-None-Match: *` and `If-Match`; S3 answers 412 where they do not hold. A 409 means that another
 //! conditional write of the key was under way and nobody knows yet who wins: the same request is sent again. Every upload
-//! carries its SHA-256, which S3 checks and keeps, so that a later `HeadObject` proves an object without fetching it.
+//! carries its SHA-256, which S3 checks and keeps, so that a later `HeadObject` proves an object without fetching it; the
+//! answer to the upload repeats it, so that the answer's ETag in a listing proves the object too, a thousand at a time.
 //! Requests that fail on the way are retried by the SDK (standard mode, `AWS_MAX_ATTEMPTS`), which also corrects the clock that it
 //! signs with where S3 says that it is off. The SDK's part ends with an answer's head: an object whose body breaks off or stalls
 //! is asked for again here.
@@ -19,7 +20,7 @@ use bytes::Bytes;
 
 use super::s3_error::{Answer, Failure};
 use super::store::{CONTENT_TYPE, check_folder, check_key};
-use super::{Condition, ETag, Object, ObjectHead, PutOptions, Store, StoreError};
+use super::{Condition, ETag, Listed, Listing, Object, ObjectHead, PutOptions, Store, StoreError, Written};
 use crate::domain::Digest;
 
 /// How often a write that met a 409 is sent, and the first pause; each later pause is twice as long.
@@ -134,12 +135,16 @@ impl Store for S3Store {
         }
     }
 
-    async fn put(&self, key: &str, bytes: Bytes, options: &PutOptions) -> Result<ETag, StoreError> {
+    async fn put(&self, key: &str, bytes: Bytes, options: &PutOptions) -> Result<Written, StoreError> {
         let mut attempt = 0;
         loop {
             let request = self.put_request(key, bytes.clone(), options)?;
             let error = match request.send().await {
-                Ok(answer) => return Ok(ETag(answer.e_tag.unwrap_or_default())),
+                Ok(answer) => {
+                    let kept = answer.checksum_sha256().and_then(digest_of_base64);
+                    let vouched = kept == Some(options.sha256);
+                    return Ok(Written { etag: ETag(answer.e_tag.unwrap_or_default()), vouched });
+                }
                 Err(error) => error,
             };
             let answer = Answer::of(&error);
@@ -184,18 +189,18 @@ impl Store for S3Store {
         }
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+    async fn list_part(&self, prefix: &str, next: Option<String>) -> Result<Listing, StoreError> {
         check_folder(prefix)?;
         let request = self.client.list_objects_v2().bucket(&self.bucket);
-        let mut pages = request.prefix(format!("{}{prefix}", self.prefix)).into_paginator().send();
-        let mut keys = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.failure("list", prefix).of(error))?;
-            let names = page.contents().iter().filter_map(|object| object.key());
-            keys.extend(names.filter_map(|key| key.strip_prefix(&self.prefix)).map(str::to_owned));
-        }
-        keys.sort();
-        Ok(keys)
+        let request = request.prefix(format!("{}{prefix}", self.prefix)).set_continuation_token(next);
+        let answer = request.send().await.map_err(|error| self.failure("list", prefix).of(error))?;
+        let next = answer.next_continuation_token.filter(|token| !token.is_empty());
+        let listed = |object: aws_sdk_s3::types::Object| {
+            let key = object.key?.strip_prefix(&self.prefix)?.to_owned();
+            Some(Listed { key, etag: object.e_tag.map(ETag) })
+        };
+        let objects = answer.contents.unwrap_or_default().into_iter().filter_map(listed).collect();
+        Ok(Listing { objects, next })
     }
 
     async fn children(&self, prefix: &str) -> Result<Vec<String>, StoreError> {

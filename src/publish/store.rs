@@ -32,6 +32,30 @@ pub struct ObjectHead {
     pub sha256: Option<Digest>,
 }
 
+/// An object as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub key: String,
+    /// `None` where the store does not tell it without reading the object.
+    pub etag: Option<ETag>,
+}
+
+/// A part of a listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    pub objects: Vec<Listed>,
+    /// Where the next part begins, in the store's own words; `None` after the last one.
+    pub next: Option<String>,
+}
+
+/// What a store says of a write that took effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub etag: ETag,
+    /// Whether the store says that what it keeps under this ETag has the SHA-256 that was announced.
+    pub vouched: bool,
+}
+
 /// When a write may take effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
@@ -67,14 +91,29 @@ pub trait Store: Send + Sync {
     async fn head(&self, key: &str) -> Result<Option<ObjectHead>, StoreError>;
 
     /// Writes `bytes` at `key`, durably, as [`CONTENT_TYPE`].
-    async fn put(&self, key: &str, bytes: Bytes, options: &PutOptions) -> Result<ETag, StoreError>;
+    async fn put(&self, key: &str, bytes: Bytes, options: &PutOptions) -> Result<Written, StoreError>;
 
     /// Copies an object byte for byte with its headers, inside the store. Not over an existing object
     /// ([`StoreError::Precondition`]), as far as the server honours conditions on copies.
     async fn copy(&self, from: &str, to: &str) -> Result<(), StoreError>;
 
-    /// Every key below the folder `prefix` (empty, or ending in `/`), in byte order.
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError>;
+    /// Some of the objects below the folder `prefix` (empty, or ending in `/`): the first ones, or those from `next` of the
+    /// part before. An object that is neither written nor deleted meanwhile is in exactly one part.
+    async fn list_part(&self, prefix: &str, next: Option<String>) -> Result<Listing, StoreError>;
+
+    /// Every key below the folder `prefix`, in byte order.
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let (mut keys, mut next) = (Vec::new(), None);
+        loop {
+            let part = self.list_part(prefix, next).await?;
+            keys.extend(part.objects.into_iter().map(|object| object.key));
+            next = part.next;
+            if next.is_none() {
+                keys.sort();
+                return Ok(keys);
+            }
+        }
+    }
 
     /// The names of the folders right below the folder `prefix`, in byte order.
     async fn children(&self, prefix: &str) -> Result<Vec<String>, StoreError>;

@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::domain::manifest::{IndexEntry, RunIndex, keys};
 use crate::domain::{Digest, RunId};
 
+use super::in_flight::{self, Requests};
 use super::read::read_index_and_digest;
-use super::{PublishError, Settings, Store, StoreError, in_flight};
+use super::{PublishError, Settings, Store, StoreError};
 
 /// An object that is not as its run's index says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,7 +77,7 @@ pub async fn verify_run(
         return Err(PublishError::NoSuchRun { store: store.location().into(), run_id: run.clone() });
     };
     let mut problems = misplaced(run, &index);
-    problems.extend(wrong_objects(store, &index, settings).await?);
+    problems.extend(wrong_objects(store, objects(&index), settings).await?);
     problems.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(Verification { run_id: run.clone(), index_sha256, segments: index.segments.len(), problems })
 }
@@ -103,44 +104,46 @@ fn misplaced(run: &RunId, index: &RunIndex) -> Vec<Problem> {
     problems
 }
 
-/// What is wrong with the objects of `index`, in its order.
+fn objects(index: &RunIndex) -> Requests<'_, Expected> {
+    let pages = index.segments.values().map(|entry| (&entry.key, entry.size, entry.sha256));
+    let lookups = index.lookups.iter().map(|(key, entry)| (key, entry.size, entry.sha256));
+    let expected = |(key, size, sha256): (&String, u64, Digest)| Expected { key: key.clone(), size, sha256 };
+    Box::new(pages.chain(lookups).map(expected))
+}
+
+/// What is wrong with the objects, in order of key.
 pub(super) async fn wrong_objects(
     store: &dyn Store,
-    index: &RunIndex,
+    expected: Requests<'_, Expected>,
     settings: &Settings,
 ) -> Result<Vec<Problem>, StoreError> {
-    let pages = index.segments.values().map(|entry| Expected {
-        key: &entry.key,
-        size: entry.size,
-        sha256: entry.sha256,
-    });
-    let lookups =
-        index.lookups.iter().map(|(key, entry)| Expected { key, size: entry.size, sha256: entry.sha256 });
-    let checks = pages.chain(lookups).map(|expected| check(store, expected).boxed()).collect();
-    let found: Vec<Option<Problem>> = in_flight::all(checks, settings).await?;
-    Ok(found.into_iter().flatten().collect())
+    let checks = Box::new(expected.map(|expected| check(store, expected).boxed()));
+    let mut problems = Vec::new();
+    in_flight::each(checks, settings, |found: Option<Problem>| problems.extend(found)).await?;
+    problems.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(problems)
 }
 
 /// An object as the index has it.
-struct Expected<'a> {
-    key: &'a str,
-    size: u64,
-    sha256: Digest,
+pub(super) struct Expected {
+    pub key: String,
+    pub size: u64,
+    pub sha256: Digest,
 }
 
-async fn check(store: &dyn Store, expected: Expected<'_>) -> Result<Option<Problem>, StoreError> {
+async fn check(store: &dyn Store, expected: Expected) -> Result<Option<Problem>, StoreError> {
     let fault = fault(store, &expected).await?;
-    Ok(fault.map(|fault| Problem { key: expected.key.into(), fault }))
+    Ok(fault.map(|fault| Problem { key: expected.key, fault }))
 }
 
-async fn fault(store: &dyn Store, entry: &Expected<'_>) -> Result<Option<Fault>, StoreError> {
-    let Some(head) = store.head(entry.key).await? else { return Ok(Some(Fault::Missing)) };
+async fn fault(store: &dyn Store, entry: &Expected) -> Result<Option<Fault>, StoreError> {
+    let Some(head) = store.head(&entry.key).await? else { return Ok(Some(Fault::Missing)) };
     if head.size != entry.size {
         return Ok(Some(Fault::Size { expected: entry.size, found: head.size }));
     }
     let found = match head.sha256 {
         Some(found) => found,
-        None => match store.get(entry.key).await? {
+        None => match store.get(&entry.key).await? {
             Some(object) => Digest::of(&object.bytes),
             None => return Ok(Some(Fault::Missing)),
         },

@@ -6,10 +6,10 @@ use serde::Serialize;
 use crate::domain::manifest::to_bytes;
 use crate::domain::{Digest, RunId};
 
-use super::{Condition, PublishError, PutOptions, Settings, Store, cache_control};
+use super::{Condition, PublishError, PutOptions, Settings, Store, Written, cache_control};
 
-pub(super) fn options(key: &str, bytes: &[u8], condition: Condition, settings: &Settings) -> PutOptions {
-    PutOptions { cache_control: cache_control(key, settings), condition, sha256: Digest::of(bytes) }
+pub(super) fn options(key: &str, sha256: Digest, condition: Condition, settings: &Settings) -> PutOptions {
+    PutOptions { cache_control: cache_control(key, settings), condition, sha256 }
 }
 
 pub(super) fn json<T: Serialize>(key: &str, document: &T) -> Result<Bytes, PublishError> {
@@ -17,25 +17,31 @@ pub(super) fn json<T: Serialize>(key: &str, document: &T) -> Result<Bytes, Publi
     bytes.map(Bytes::from).map_err(|cause| PublishError::Unwritable { key: key.into(), cause })
 }
 
-/// Puts an object of `run` that is there for good. `false` where these very bytes were there before.
+/// An object, as it is to be.
+pub(super) struct Whole<'a> {
+    pub key: &'a str,
+    pub bytes: Bytes,
+    pub sha256: Digest,
+}
+
+/// Puts an object of `run` that is there for good. `None` where these very bytes were there before.
 ///
 /// A refused write may be this call's own: a request that was answered too late and sent again finds its first copy. So
 /// the bytes decide, not the answer.
 pub(super) async fn put_immutable(
     store: &dyn Store,
     run: &RunId,
-    key: &str,
-    bytes: Bytes,
+    Whole { key, bytes, sha256 }: Whole<'_>,
     settings: &Settings,
-) -> Result<bool, PublishError> {
-    let options = options(key, &bytes, Condition::IfAbsent, settings);
+) -> Result<Option<Written>, PublishError> {
+    let options = options(key, sha256, Condition::IfAbsent, settings);
     let refusal = match store.put(key, bytes.clone(), &options).await {
-        Ok(_) => return Ok(true),
+        Ok(written) => return Ok(Some(written)),
         Err(refusal) if refusal.is_precondition() => refusal,
         Err(failure) => return Err(failure.into()),
     };
     match store.get(key).await? {
-        Some(found) if found.bytes == bytes => Ok(false),
+        Some(found) if found.bytes == bytes => Ok(None),
         Some(_) => Err(immutable(store, run, key)),
         None => Err(refusal.into()),
     }

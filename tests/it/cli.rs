@@ -158,6 +158,26 @@ fn train_ranker_writes_a_ranker_that_plan_takes_and_refuses_one_of_another_schem
 }
 
 #[test]
+fn bench_publish_publishes_a_whole_run_under_an_empty_root() {
+    let shop = ShopFolder::new("");
+    let root = shop.path("storefronts");
+    let to = root.to_str().expect("a path of text");
+    let args = ["bench", "publish", "--to", to, "--segments", "30", "--concurrency", "4", "--json"];
+    let figures: Value = serde_json::from_str(&shop.expect(0, &args)).expect("JSON");
+    assert_eq!((&figures["segments"], &figures["concurrency"]), (&json!(30), &json!(4)));
+    assert!(figures["peak_memory"].as_u64() >= figures["memory_before"].as_u64(), "{figures}");
+    let status: Value =
+        serde_json::from_str(&shop.expect(0, &["status", "--verify", "--json"])).expect("JSON");
+    assert_eq!(status["pages"]["new"], json!(30), "{status}");
+    assert_eq!(status["verification"]["problems"], json!([]), "{status}");
+
+    // Never over what shoppers see.
+    let before = shop.tree();
+    shop.expect(64, &args);
+    assert_eq!(shop.tree(), before);
+}
+
+#[test]
 fn every_verb_has_help_with_an_example() {
     let shop = ShopFolder::new("");
     for verb in [
@@ -182,6 +202,8 @@ fn every_verb_has_help_with_an_example() {
         &["experiment", "read"],
         &["experiment", "plan"],
         &["experiment", "assign"],
+        &["bench", "training"],
+        &["bench", "publish"],
     ] {
         let help = shop.expect(0, &[verb, &["--help"]].concat());
         assert!(help.contains("Example"), "{verb:?}:\n{help}");

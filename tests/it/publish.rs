@@ -2,6 +2,7 @@
 
 mod conformance;
 mod faults;
+mod listing;
 pub mod place;
 mod publishing;
 mod races;

@@ -5,7 +5,9 @@ use endcap::domain::merchandising::RuleKind;
 use endcap::domain::stage::Source;
 use endcap::domain::{Digest, RunId, SegmentId};
 use endcap::fuse::{Checklist, InspectError, inspect, manifest};
-use endcap::publish::{self, FsStore, PageBytes, PagePlan, PublishError, PublishPlan, Settings, Store};
+use endcap::publish::{
+    self, FsStore, PageBytes, PagePlan, PublishError, PublishPlan, Settings, Spool, Store,
+};
 use serde_json::{Value, json};
 
 use super::golden::stamp;
@@ -89,15 +91,14 @@ async fn mer_1_a_tampered_page_is_stopped_before_anything_is_written() {
     let (world, made) = page();
     let folder = tempfile::tempdir().expect("folder");
     let store = FsStore::new(folder.path().join("shop"));
-    // The checkpoint's file was changed between the making and the publishing.
-    let file = folder.path().join("page.json");
-    std::fs::write(&file, tampered(&made, |page| page["placements"][0]["title"] = json!("Toast time")))
-        .expect("file");
+    // The page was changed between the making and the publishing.
+    let changed = tampered(&made, |page| page["placements"][0]["title"] = json!("Toast time"));
+    let changed = Spool::new(tempfile::tempfile().expect("file")).add(&changed).expect("spooled");
     let mut banned = world.clone();
     banned.rule("no-toast", RuleKind::BannedPhrases { phrases: vec!["toast".into()] });
     let new = |page| PagePlan::New { page, source: Source::Cascade };
     let run = RunId::new(made.as_of, &Digest::of(b"one"));
-    let error = published(&banned, &store, &plan(&run, new(PageBytes::File(file)))).await.expect_err("unfit");
+    let error = published(&banned, &store, &plan(&run, new(changed))).await.expect_err("unfit");
     assert!(error.to_string().contains("no-toast"), "{error}");
     assert_eq!(store.list("").await.expect("list"), Vec::<String>::new());
 

@@ -29,7 +29,8 @@ fn options(bytes: &[u8], condition: Condition) -> PutOptions {
 
 async fn put(store: &dyn Store, key: &str, text: &str, condition: Condition) -> Result<ETag, StoreError> {
     let bytes = Bytes::from(text.to_owned());
-    store.put(key, bytes.clone(), &options(&bytes, condition)).await
+    let written = store.put(key, bytes.clone(), &options(&bytes, condition)).await?;
+    Ok(written.etag)
 }
 
 async fn text(store: &dyn Store, key: &str) -> String {

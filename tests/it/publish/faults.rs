@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use endcap::domain::manifest::keys;
-use endcap::publish::{ETag, Hint, Object, ObjectHead, PutOptions, Store, StoreError};
+use endcap::publish::{ETag, Hint, Listing, Object, ObjectHead, PutOptions, Store, StoreError, Written};
 use futures::future::BoxFuture;
 use tokio::sync::Barrier;
 
@@ -119,9 +119,11 @@ impl Store for Faulty {
         self.call(self.inner.head(key)).await
     }
 
-    async fn put(&self, key: &str, bytes: Bytes, options: &PutOptions) -> Result<ETag, StoreError> {
+    async fn put(&self, key: &str, bytes: Bytes, options: &PutOptions) -> Result<Written, StoreError> {
         match &self.fault {
-            Fault::Forget { key: forgotten } if forgotten == key => return Ok(ETag("forgotten".into())),
+            Fault::Forget { key: forgotten } if forgotten == key => {
+                return Ok(Written { etag: ETag("forgotten".into()), vouched: true });
+            }
             Fault::AnswersLost => drop(self.inner.put(key, bytes.clone(), options).await),
             Fault::Together(barrier) if key == keys::CURRENT => {
                 barrier.wait().await;
@@ -138,8 +140,8 @@ impl Store for Faulty {
         self.call(self.inner.copy(from, to)).await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
-        self.call(self.inner.list(prefix)).await
+    async fn list_part(&self, prefix: &str, next: Option<String>) -> Result<Listing, StoreError> {
+        self.call(self.inner.list_part(prefix, next)).await
     }
 
     async fn children(&self, prefix: &str) -> Result<Vec<String>, StoreError> {

@@ -1,32 +1,21 @@
-//! `endcap bench`: rates on this machine, as ratios to a named peer on the same work.
+//! `endcap bench training`: training's arithmetic rate, as a ratio to candle's on the same shapes.
 
-use clap::Subcommand;
 use serde::Serialize;
 
+use crate::cli::exit::Exit;
+use crate::cli::{Context, output, tools};
 use crate::config::clock::Stopwatch;
 use crate::train::Probe;
 
-use super::exit::Exit;
-use super::{Context, output, tools};
-
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  endcap bench training --rounds 3 --json")]
 pub struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, Subcommand)]
-enum What {
-    /// Training's arithmetic rate against candle's f32 matmul on the same shapes
-    #[command(after_help = "Example:\n  endcap bench training --rounds 3 --json")]
-    Training {
-        /// Times both are measured, one after the other; the medians count
-        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=50))]
-        rounds: u8,
-        /// Print as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Times both are measured, one after the other; the medians count
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=50))]
+    rounds: u8,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,7 +30,7 @@ struct Figures {
 }
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
-    let What::Training { rounds, json } = args.what;
+    let Args { rounds, json } = args;
     let threads = rayon::current_num_threads();
     let base = tools::trainable(context)?;
     let probe = Probe::new(&base.weights, &context.config.train.themes, threads)?;
