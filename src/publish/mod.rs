@@ -19,7 +19,7 @@
 //!
 //! A page's bytes are read when they are needed, from a [`Spool`] where the run is large, and at most
 //! [`Settings::concurrency`] pages are in memory. What a segment costs besides is its entry in the plan, its size, digest
-//! and ETag, and its lines in `index.json`, which is one object: about half a kilobyte together.
+//! and ETag, and its lines in `index.json`, which is one object: 0.8 KB together.
 //!
 //! # Retries
 //!
