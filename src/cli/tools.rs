@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use tempfile::TempDir;
 
 use crate::aiqa::{TitlePolicy, Vocabulary};
 use crate::config::Config;
@@ -13,6 +14,7 @@ use crate::datasets::complete_journey::Taxonomy;
 use crate::domain::{Catalog, Digest, Keyword};
 use crate::embed::{Encoder, Evaluator, Memory};
 use crate::index::{Index, UpdateReport};
+use crate::ingest::{self, IngestError, Location};
 use crate::lm::{Adapter, Decoder, Engine, Model, ModelConfig, Tokenizer, Weights};
 use crate::night::{self, IndexMark, Inputs, Progress, Student, Tools, Workspace};
 
@@ -155,6 +157,34 @@ pub async fn index(context: &Context, encoder: &Arc<Encoder>) -> anyhow::Result<
     Ok(Index::open(&config.paths.index, Arc::clone(encoder), config.index.clone()).await?)
 }
 
+/// A copy on this machine of an index in a bucket, to be read alone: a segment's searches read thousands of small pieces, each of
+/// them a request to the bucket. `None` for any other, and where there is no room.
+pub async fn index_copy(context: &Context) -> anyhow::Result<Option<TempDir>> {
+    let config = &context.config;
+    let Location::S3 { bucket, key } = Location::parse(&config.paths.index)? else { return Ok(None) };
+    let no_room = |cause: &dyn std::fmt::Display| {
+        tracing::warn!(%cause, "the index is read from its bucket, which is slower: it cannot be copied here");
+    };
+    let folder = match tempfile::tempdir() {
+        Ok(folder) => folder,
+        Err(cause) => {
+            no_room(&cause);
+            return Ok(None);
+        }
+    };
+    match ingest::fetch_folder((&bucket, &key), &config.index.storage, folder.path()).await {
+        Ok(files) => {
+            tracing::info!(files, "the index is copied to this machine");
+            Ok(Some(folder))
+        }
+        Err(cause @ IngestError::Write { .. }) => {
+            no_room(&cause);
+            Ok(None)
+        }
+        Err(cause) => Err(cause.into()),
+    }
+}
+
 /// The work root.
 pub async fn workspace(context: &Context) -> anyhow::Result<Workspace> {
     let Config { paths, publish, .. } = &context.config;
@@ -188,10 +218,19 @@ pub struct Loaded {
 }
 
 pub async fn load(context: &Context, catalog: &Catalog, keywords: &[Keyword]) -> anyhow::Result<Loaded> {
+    load_with(context, &context.config.paths.index, (catalog, keywords)).await
+}
+
+/// [`load`] with the index at `index`.
+pub async fn load_with(
+    context: &Context,
+    index: &str,
+    (catalog, keywords): (&Catalog, &[Keyword]),
+) -> anyhow::Result<Loaded> {
     let (encoder, encoder_digest) = encoder(context)?;
     let Students { engine, themes, keywords: chooser, digests: mut models } = students(context)?;
     models.insert(context.config.models.encoder.clone(), encoder_digest);
-    let index = index(context, &encoder).await?;
+    let index = Index::open(index, Arc::clone(&encoder), context.config.index.clone()).await?;
     let policy = policy(context, catalog, keywords)?;
     let encoder = Memory::new(encoder);
     let evaluator = Evaluator::new(catalog);

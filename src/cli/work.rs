@@ -4,9 +4,11 @@
 //! tell. On SIGTERM, which a machine that is taken away sends, the model call in flight is finished, its answers are kept, and
 //! it ends with 75 so that it is started again.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Span;
 
@@ -90,7 +92,9 @@ async fn compute(
     let today = context.clock.now().date_naive();
     let mut inputs = Inputs::load(&config.paths.inputs, &config.rank, today).await?;
     inputs.keep_planned(plan);
-    let models = tools::load(context, &inputs.catalog, &inputs.keywords);
+    let copy = tools::index_copy(context).await?;
+    let index = copy.as_ref().map_or(Path::new(&config.paths.index), TempDir::path).to_string_lossy();
+    let models = tools::load_with(context, &index, (&inputs.catalog, inputs.keywords.as_slice()));
     let mut loaded = trace::within(step!("models"), models).await?;
     require_index(&inputs, &loaded, workspace).await?;
     if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder).await? {

@@ -1,12 +1,13 @@
 //! Where an input lies, and fetching it whole.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 
 use super::IngestError;
 use crate::domain::Digest;
@@ -113,15 +114,24 @@ pub async fn fetch(location: &Location) -> Result<TableFile, IngestError> {
 }
 
 async fn fetch_object(bucket: &str, key: &str) -> object_store::Result<Bytes> {
-    let builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    let path = object_store::path::Path::parse(key)?;
+    open(bucket, &BTreeMap::new())?.get(&path).await?.bytes().await
+}
+
+/// A bucket as the AWS environment chain has it; `options` (`aws_region`, `allow_http` …) come before that.
+pub(super) fn open(bucket: &str, options: &BTreeMap<String, String>) -> object_store::Result<AmazonS3> {
+    let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    for (key, value) in options {
+        // What is not the store's is LanceDB's.
+        if let Ok(key) = key.parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
     // An endpoint that says http:// means it, as it does to the AWS SDK.
     let endpoints = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
     let endpoint = endpoints.iter().find_map(|key| builder.get_config_value(key));
     let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let builder = if plain { builder.with_allow_http(true) } else { builder };
-    let store = builder.build()?;
-    let path = object_store::path::Path::parse(key)?;
-    store.get(&path).await?.bytes().await
+    if plain { builder.with_allow_http(true).build() } else { builder.build() }
 }
 
 #[cfg(test)]

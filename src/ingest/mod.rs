@@ -15,6 +15,7 @@ mod cells;
 pub mod contract;
 mod error;
 mod experiment;
+mod folder;
 mod interactions;
 mod keywords;
 mod location;
@@ -26,6 +27,7 @@ mod text;
 
 pub use error::IngestError;
 pub use experiment::{activity, events, households};
+pub use folder::fetch_folder;
 pub use interactions::{InteractionRow, assignments, interactions};
 pub use keywords::keywords;
 pub use location::{Location, TableFile, fetch};

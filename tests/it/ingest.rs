@@ -1,5 +1,6 @@
 //! The door: what it lets in, and what it says about what it does not.
 
+mod folder;
 mod merchandising;
 
 use std::sync::Arc;
