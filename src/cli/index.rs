@@ -19,7 +19,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let shelf = load_shelf(args.inputs.as_deref().unwrap_or(&context.config.paths.inputs)).await?;
     let (encoder, digest) = tools::encoder(context)?;
-    let index = tools::index(context, &encoder).await?;
+    let index = tools::index(context, &context.config.paths.index, &encoder).await?;
     let workspace = tools::workspace(context).await?;
     let mark = IndexMark { catalogue: shelf.digest, encoder: digest };
     let tables = (&shelf.catalog, &shelf.keywords[..]);

@@ -95,7 +95,7 @@ impl Opened {
         let config = &context.config;
         let mut inputs = inputs(scope, context).await?;
         let progress = progress::reporter();
-        let models = tools::load(context, &inputs.catalog, &inputs.keywords);
+        let models = tools::load(context, &config.paths.index, &inputs);
         let mut loaded = trace::within(step!("models"), models).await?;
         if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder).await? {
             loaded.models.insert("ranker".into(), digest);

@@ -151,10 +151,9 @@ pub fn taxonomy_policy(context: &Context, taxonomy: &Taxonomy) -> anyhow::Result
     Ok(TitlePolicy::new(&context.config.aiqa, Vocabulary::new(taxonomy.words()))?)
 }
 
-/// An open index, as it is.
-pub async fn index(context: &Context, encoder: &Arc<Encoder>) -> anyhow::Result<Index> {
-    let config = &context.config;
-    Ok(Index::open(&config.paths.index, Arc::clone(encoder), config.index.clone()).await?)
+/// The index at `uri`, opened as it is.
+pub async fn index(context: &Context, uri: &str, encoder: &Arc<Encoder>) -> anyhow::Result<Index> {
+    Ok(Index::open(uri, Arc::clone(encoder), context.config.index.clone()).await?)
 }
 
 /// A copy on this machine of an index in a bucket, to be read alone: a segment's searches read thousands of small pieces, each of
@@ -217,23 +216,15 @@ pub struct Loaded {
     pub encoder: Digest,
 }
 
-pub async fn load(context: &Context, catalog: &Catalog, keywords: &[Keyword]) -> anyhow::Result<Loaded> {
-    load_with(context, &context.config.paths.index, (catalog, keywords)).await
-}
-
-/// [`load`] with the index at `index`.
-pub async fn load_with(
-    context: &Context,
-    index: &str,
-    (catalog, keywords): (&Catalog, &[Keyword]),
-) -> anyhow::Result<Loaded> {
+/// `index_uri` is the config's, or its copy's.
+pub async fn load(context: &Context, index_uri: &str, inputs: &Inputs) -> anyhow::Result<Loaded> {
     let (encoder, encoder_digest) = encoder(context)?;
     let Students { engine, themes, keywords: chooser, digests: mut models } = students(context)?;
     models.insert(context.config.models.encoder.clone(), encoder_digest);
-    let index = Index::open(index, Arc::clone(&encoder), context.config.index.clone()).await?;
-    let policy = policy(context, catalog, keywords)?;
+    let index = index(context, index_uri, &encoder).await?;
+    let policy = policy(context, &inputs.catalog, &inputs.keywords)?;
     let encoder = Memory::new(encoder);
-    let evaluator = Evaluator::new(catalog);
+    let evaluator = Evaluator::new(&inputs.catalog);
     Ok(Loaded {
         tools: Tools { engine, themes, keywords: chooser, encoder, evaluator, index },
         policy,

@@ -94,7 +94,7 @@ async fn compute(
     inputs.keep_planned(plan);
     let copy = tools::index_copy(context).await?;
     let index = copy.as_ref().map_or(Path::new(&config.paths.index), TempDir::path).to_string_lossy();
-    let models = tools::load_with(context, &index, (&inputs.catalog, inputs.keywords.as_slice()));
+    let models = tools::load(context, &index, &inputs);
     let mut loaded = trace::within(step!("models"), models).await?;
     require_index(&inputs, &loaded, workspace).await?;
     if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder).await? {

@@ -17,7 +17,7 @@
 //!
 //! # Memory
 //!
-//! A page's bytes are read when they are needed, from a [`Spool`] where the run is large, and at most
+//! A page's bytes wait in a [`Spool`] and are read when they are needed, so at most
 //! [`Settings::concurrency`] pages are in memory. What a segment costs besides is its entry in the plan, its size, digest
 //! and ETag, and its lines in `index.json`, which is one object: 0.8 KB together.
 //!
@@ -65,7 +65,7 @@ pub use error::PublishError;
 pub use fs::FsStore;
 pub use headers::cache_control;
 pub use location::open;
-pub use plan::{PageBytes, PagePlan, PublishPlan};
+pub use plan::{PagePlan, PublishPlan};
 pub use pointer::{Current, read_pointer};
 pub use publisher::{Inspector, Published, publish, publish_inspected};
 pub use read::{read_index, read_manifest, read_page};

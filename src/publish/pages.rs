@@ -85,7 +85,7 @@ impl<'a> IndexDocument<'a> {
 mod tests {
     use bytes::Bytes;
 
-    use super::super::PageBytes;
+    use super::super::Spool;
     use super::*;
     use crate::domain::manifest::{RunIndex, to_bytes};
 
@@ -96,7 +96,8 @@ mod tests {
     /// Ids of which one begins another sort otherwise than their keys do.
     fn plan(lookups: BTreeMap<u32, Bytes>) -> PublishPlan {
         let run_id = RunId::parse("2017-11-20-0123456789ab").expect("run");
-        let new = PagePlan::New { page: PageBytes::Memory(Bytes::new()), source: Source::Mixed };
+        let page = Spool::new(tempfile::tempfile().expect("file")).add(b"page").expect("spooled");
+        let new = PagePlan::New { page, source: Source::Mixed };
         let pages = [("a", new.clone()), ("a-b", PagePlan::Reused { from_run: run_id.clone() }), ("b", new)];
         PublishPlan {
             as_of: run_id.as_of(),

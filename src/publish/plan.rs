@@ -9,7 +9,7 @@ use crate::domain::manifest::PageStatus;
 use crate::domain::stage::Source;
 use crate::domain::{RunId, SegmentId};
 
-use super::{PublishError, Spooled};
+use super::Spooled;
 
 /// A run, ready to be published.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub struct PublishPlan {
 #[derive(Debug, Clone)]
 pub enum PagePlan {
     /// Made tonight.
-    New { page: PageBytes, source: Source },
+    New { page: Spooled, source: Source },
     /// Unchanged since `from_run`: copied, nothing was computed.
     Reused { from_run: RunId },
     /// A failure's fallback: copied from `from_run`.
@@ -52,23 +52,6 @@ impl PagePlan {
         match self {
             Self::New { .. } => None,
             Self::Reused { from_run } | Self::CarriedOver { from_run } => Some(from_run),
-        }
-    }
-}
-
-/// A finished page's exact bytes.
-#[derive(Debug, Clone)]
-pub enum PageBytes {
-    Memory(Bytes),
-    /// Read when needed.
-    Spooled(Spooled),
-}
-
-impl PageBytes {
-    pub(super) async fn read(&self) -> Result<Bytes, PublishError> {
-        match self {
-            Self::Memory(bytes) => Ok(bytes.clone()),
-            Self::Spooled(page) => page.read().await,
         }
     }
 }

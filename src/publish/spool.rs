@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{PageBytes, PublishError};
+use super::PublishError;
 
 /// One file of pages, one after the other. It needs no name: its pages are of use to this process alone.
 pub struct Spool {
@@ -23,16 +23,16 @@ impl Spool {
     }
 
     /// Writes a page's exact bytes down.
-    pub fn add(&mut self, bytes: &[u8]) -> Result<PageBytes, PublishError> {
+    pub fn add(&mut self, bytes: &[u8]) -> Result<Spooled, PublishError> {
         let failed = |cause| PublishError::Spool { action: "write", cause };
         self.file.write_all_at(bytes, self.length).map_err(failed)?;
         let page = Spooled { file: Arc::clone(&self.file), start: self.length, length: bytes.len() };
         self.length += bytes.len() as u64;
-        Ok(PageBytes::Spooled(page))
+        Ok(page)
     }
 }
 
-/// A page in a [`Spool`].
+/// A finished page's exact bytes, in a [`Spool`].
 #[derive(Debug, Clone)]
 pub struct Spooled {
     file: Arc<File>,

@@ -6,7 +6,6 @@ mod collector;
 mod edge;
 mod end_to_end;
 mod faults;
-mod gate;
 mod lambda;
 mod nights;
 mod package;

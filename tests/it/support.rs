@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use endcap::datasets::complete_journey::{self, PrepareOptions};
+use endcap::publish::{Spool, Spooled};
 
 /// `site-packages` with the models and data of `make setup`.
 pub fn site_packages() -> PathBuf {
@@ -25,6 +26,12 @@ pub fn site_packages() -> PathBuf {
 /// The clone.
 pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A page as a night hands it to the publisher.
+pub fn spooled(page: impl AsRef<[u8]>) -> Spooled {
+    let file = tempfile::tempfile().expect("temporary file");
+    Spool::new(file).add(page.as_ref()).expect("spooled")
 }
 
 /// A folder with the Complete Journey's input tables and their index, made once a test run.

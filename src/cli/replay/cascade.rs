@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::origin::Origin;
 use crate::cli::{Context, tools};
-use crate::config::{Config, Paths};
 use crate::domain::digest::DigestBuilder;
 use crate::domain::stage::JudgedPage;
 use crate::domain::{Digest, SegmentContext, SegmentId};
@@ -91,13 +90,7 @@ async fn compute(
     reporter: &Arc<dyn Progress>,
 ) -> anyhow::Result<()> {
     let config = &context.config;
-    let paths = Paths { index: origin.index.clone(), ..config.paths.clone() };
-    let here = Context {
-        config: Config { paths, ..config.clone() },
-        variables: context.variables.clone(),
-        clock: context.clock,
-    };
-    let loaded = tools::load(&here, &inputs.catalog, &inputs.keywords).await?;
+    let loaded = tools::load(context, &origin.index, inputs).await?;
     reporter.begin("index", "texts", 0);
     loaded.tools.index.update(&inputs.keywords, &inputs.catalog, &|texts| reporter.advance(texts)).await?;
     reporter.end("");

@@ -1,6 +1,7 @@
 //! Faults injected into nights on the whole stack. Each test counts what it injected and what was lost; the latter must be nothing.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -9,9 +10,14 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::{Value, json};
 
 use super::end_to_end::entered;
-use super::gate::{Gate, Moment};
+use super::lambda::Function;
+use super::proxy::{Harm, Proxy, Rule};
 use super::shop::{Cloud, TWO_SHARDS, expect};
 use super::stack::{Stack, segment_ids};
+use crate::s3_server;
+
+/// Longer than anything takes on a machine that compiles at the same time.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A child for each of the three segments.
 const A_CHILD_EACH: &str = "[night]\ngroup_segments = 1\nshard_segments = 1\n";
@@ -203,25 +209,32 @@ fn a_publisher_killed_around_the_pointers_write_loses_nothing() {
     let mut shown = next(0);
     healthy.answer(json!({ "action": "publish", "run_id": shown }));
     let (mut injected, mut lost) = (0, 0);
-    for (by, moment) in [(1, Moment::BeforeThePointer), (2, Moment::AfterThePointer)] {
+    // The pointer's write never arrives, or is done without an answer.
+    for (by, moment) in [(1, Harm::Stall), (2, Harm::NoAnswer)] {
         let run = next(by);
-        let gate = Gate::before(crate::s3_server::endpoint(), moment);
-        let mut variables = cloud.variables();
-        for (name, value) in &mut variables {
-            if name.starts_with("AWS_ENDPOINT_URL") {
-                value.clone_from(&gate.endpoint);
-            }
-        }
-        let mut function = super::lambda::Function::start(&variables);
+        let (reached, arrives) = channel();
+        let rule: Rule = Box::new(move |request| {
+            let caught = request.writes("/current.json");
+            caught.then(|| {
+                let _ = reached.send(());
+                moment
+            })
+        });
+        let proxy = Proxy::before(s3_server::endpoint(), rule);
+        let mut function = Function::start(&cloud.variables_behind(&proxy));
         function.begin(json!({ "action": "publish", "run_id": run }));
-        gate.wait();
+        arrives.recv_timeout(PATIENCE).expect("the pointer's write comes");
+        let expected = if moment == Harm::Stall { &shown } else { &run };
+        let asked = Instant::now();
+        while cloud.pointer()["run_id"] != expected.as_str() && asked.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         function.kill();
         injected += 1;
         assert!(
             cloud.get(&format!("public/runs/{run}/index.json")).is_some(),
             "{moment:?}: the index is there"
         );
-        let expected = if moment == Moment::BeforeThePointer { &shown } else { &run };
         assert_eq!(cloud.pointer()["run_id"], expected.as_str(), "{moment:?}");
         assert!(cloud.expect(0, &["status", "--verify"]).contains("hold their sha256"));
         let ended = healthy.answer(json!({ "action": "publish", "run_id": run }));

@@ -33,6 +33,8 @@ fn nights_on_the_whole_stack_reach_the_shopper() {
     entered(&night, &["Survey", "RefreshIndex", "Plan", "WorkArray", "Publish", "NotifySuccess"]);
     assert_eq!((&night.output["ending"], &night.output["shards"]), (&json!("published"), &json!(2)));
     assert_eq!(stack.exit_codes("endcap-"), [[0], [0], [0]], "the index and two children");
+    let copies = stack.job_logs().iter().filter(|log| log.contains("the index is copied")).count();
+    assert_eq!(copies, 2, "each child searches a copy of its own");
     assert_eq!(stack.private.json(&answer)["text"], said);
     let first = stack.whole_run();
     let twin = local_twin(&stack, TWO_SHARDS);

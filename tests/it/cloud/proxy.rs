@@ -33,6 +33,8 @@ pub enum Harm {
     CutUpload,
     /// It is done, and the connection is reset before the answer.
     LostAnswer,
+    /// It is done, and nobody is told: the connection stays open.
+    NoAnswer,
 }
 
 impl Harm {
@@ -220,6 +222,10 @@ impl State {
             Some(Harm::LostAnswer) => {
                 self.answer(&head, &body).await?;
                 client.set_zero_linger()
+            }
+            Some(Harm::NoAnswer) => {
+                self.answer(&head, &body).await?;
+                client.read(&mut [0]).await.map(drop)
             }
             Some(Harm::CutAnswer) => {
                 let answer = self.answer(&head, &body).await?;

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::bucket::Bucket;
 use super::lambda::Function;
+use super::proxy::Proxy;
 use crate::night::reference;
 use crate::s3_server;
 use crate::support::{inputs, project, site_packages};
@@ -97,6 +98,17 @@ impl Cloud {
             variables.push((name.into(), value));
         }
         variables.extend(self.set.iter().cloned());
+        variables
+    }
+
+    /// The variables of a process whose store is behind `proxy`.
+    pub fn variables_behind(&self, proxy: &Proxy) -> Vec<(String, String)> {
+        let mut variables = self.variables();
+        for (name, value) in &mut variables {
+            if name.starts_with("AWS_ENDPOINT_URL") {
+                value.clone_from(&proxy.endpoint);
+            }
+        }
         variables
     }
 

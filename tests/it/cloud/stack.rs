@@ -174,6 +174,14 @@ impl Stack {
         named.map(codes).filter(|codes| !codes.is_empty()).collect()
     }
 
+    /// What each attempt of a job has logged.
+    pub fn job_logs(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path().join("logs")).expect("logs").flatten();
+        let jobs = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("batch-"));
+        jobs.map(|entry| String::from_utf8_lossy(&std::fs::read(entry.path()).expect("a log")).into())
+            .collect()
+    }
+
     /// The binary with the locations that the stack's jobs have.
     pub fn command(&self, args: &[&str]) -> Command {
         let place = |bucket: &Bucket, folder: &str| format!("s3://{}/{folder}", bucket.name);

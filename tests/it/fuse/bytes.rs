@@ -5,13 +5,12 @@ use endcap::domain::merchandising::RuleKind;
 use endcap::domain::stage::Source;
 use endcap::domain::{Digest, RunId, SegmentId};
 use endcap::fuse::{Checklist, InspectError, inspect, manifest};
-use endcap::publish::{
-    self, FsStore, PageBytes, PagePlan, PublishError, PublishPlan, Settings, Spool, Store,
-};
+use endcap::publish::{self, FsStore, PagePlan, PublishError, PublishPlan, Settings, Store};
 use serde_json::{Value, json};
 
 use super::golden::stamp;
 use super::shop::*;
+use crate::support::spooled;
 
 /// A shop without wine, and a page of it as it would be published.
 fn page() -> (World, StorefrontManifest) {
@@ -93,17 +92,16 @@ async fn mer_1_a_tampered_page_is_stopped_before_anything_is_written() {
     let store = FsStore::new(folder.path().join("shop"));
     // The page was changed between the making and the publishing.
     let changed = tampered(&made, |page| page["placements"][0]["title"] = json!("Toast time"));
-    let changed = Spool::new(tempfile::tempfile().expect("file")).add(&changed).expect("spooled");
     let mut banned = world.clone();
     banned.rule("no-toast", RuleKind::BannedPhrases { phrases: vec!["toast".into()] });
     let new = |page| PagePlan::New { page, source: Source::Cascade };
     let run = RunId::new(made.as_of, &Digest::of(b"one"));
-    let error = published(&banned, &store, &plan(&run, new(changed))).await.expect_err("unfit");
+    let error = published(&banned, &store, &plan(&run, new(spooled(changed)))).await.expect_err("unfit");
     assert!(error.to_string().contains("no-toast"), "{error}");
     assert_eq!(store.list("").await.expect("list"), Vec::<String>::new());
 
     let bytes = to_bytes(&made).expect("bytes");
-    published(&world, &store, &plan(&run, new(PageBytes::Memory(bytes.into())))).await.expect("published");
+    published(&world, &store, &plan(&run, new(spooled(bytes)))).await.expect("published");
     assert_eq!(publish::read_pointer(&store).await.expect("pointer").expect("current").pointer.run_id, run);
 }
 
@@ -114,7 +112,7 @@ async fn mer_1_a_copied_page_is_inspected_too() {
     let store = FsStore::new(folder.path());
     let (one, two) =
         (RunId::new(made.as_of, &Digest::of(b"one")), RunId::new(made.as_of, &Digest::of(b"two")));
-    let bytes = PageBytes::Memory(to_bytes(&made).expect("bytes").into());
+    let bytes = spooled(to_bytes(&made).expect("bytes"));
     published(&world, &store, &plan(&one, PagePlan::New { page: bytes, source: Source::Cascade }))
         .await
         .expect("one");

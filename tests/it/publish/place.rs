@@ -11,10 +11,11 @@ use endcap::domain::manifest::{Pointer, RunIndex, keys};
 use endcap::domain::stage::Source;
 use endcap::domain::{Digest, RunId, SegmentId};
 use endcap::publish::{
-    Condition, FsStore, PageBytes, PagePlan, PublishPlan, PutOptions, S3Store, Settings, Store, publish,
+    Condition, FsStore, PagePlan, PublishPlan, PutOptions, S3Store, Settings, Store, publish,
 };
 
 use crate::s3_server;
+use crate::support::spooled;
 
 /// A directory or bucket of one test's own.
 pub struct Place {
@@ -98,7 +99,7 @@ pub fn page_text(run: &RunId, segment: &SegmentId) -> String {
 }
 
 fn new_page(run: &RunId, segment: &SegmentId) -> PagePlan {
-    PagePlan::New { page: PageBytes::Memory(page_text(run, segment).into()), source: Source::Cascade }
+    PagePlan::New { page: spooled(page_text(run, segment)), source: Source::Cascade }
 }
 
 /// A run whose pages are all new.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use endcap::domain::manifest::{PageStatus, keys};
 use endcap::domain::stage::Source;
 use endcap::publish::{
-    FsStore, PageBytes, PageCounts, PagePlan, PublishError, PublishPlan, RunState, Settings, Spool, Store,
-    publish, read_index, read_manifest, read_page, read_pointer, rollback, status, verify_run,
+    FsStore, PageCounts, PagePlan, PublishError, PublishPlan, RunState, Settings, Spool, Store, publish,
+    read_index, read_manifest, read_page, read_pointer, rollback, status, verify_run,
 };
 
 use super::faults::{Effect, Fault, Faulty};
@@ -16,6 +16,7 @@ use super::place::{
     Place, current, current_run, mixed_plan, one_by_one, overwrite, page_text, plan, publish_plan, run,
     segment, time, tree,
 };
+use crate::support::spooled;
 
 on_both_stores!(
     the_first_publish_is_complete,
@@ -61,7 +62,7 @@ async fn the_first_publish_is_complete(place: Place) {
 async fn pages_are_taken_over_with_their_digests(place: Place) {
     let store = place.store();
     let mut first = plan(&run(1), 3);
-    let bytes = PageBytes::Memory(page_text(&run(1), &segment(2)).into());
+    let bytes = spooled(page_text(&run(1), &segment(2)));
     first.pages.insert(segment(2), PagePlan::New { page: bytes, source: Source::Ranker });
     publish_plan(&*store, &first).await;
     let published =

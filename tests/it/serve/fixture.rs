@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::support::spooled;
 use endcap::cli::serve::{ServeState, Stories, router};
 use endcap::domain::explain::PageStory;
 use endcap::domain::manifest::{
@@ -15,7 +16,7 @@ use endcap::domain::stage::{
     ScoreParts, ScoredProduct, Source, StockedPlacement, Subject, Verdict,
 };
 use endcap::domain::{ArmId, Digest, KeywordId, PlacementId, ProductId, RunId, SegmentContext, SegmentId};
-use endcap::publish::{self, PageBytes, PagePlan, PublishPlan, Store};
+use endcap::publish::{self, PagePlan, PublishPlan, Store};
 
 pub const LAST_WEEK: &str = "2017-11-13-9b0e44aa1c02";
 pub const TONIGHT: &str = "2017-11-20-3fa9c1d27be4";
@@ -102,10 +103,7 @@ pub async fn publish_to(store: &dyn Store) {
             .iter()
             .map(|segment| {
                 let bytes = to_bytes(&manifest(run, segment)).expect("JSON");
-                (
-                    segment_id(segment),
-                    PagePlan::New { page: PageBytes::Memory(bytes.into()), source: Source::Mixed },
-                )
+                (segment_id(segment), PagePlan::New { page: spooled(bytes), source: Source::Mixed })
             })
             .collect();
         if run == TONIGHT {
