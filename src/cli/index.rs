@@ -21,14 +21,15 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let (encoder, digest) = tools::encoder(context)?;
     let index = tools::index(context, &context.config.paths.index, &encoder).await?;
     let workspace = tools::workspace(context).await?;
-    let mark = IndexMark { catalogue: shelf.digest, encoder: digest };
+    let mark = IndexMark::new(shelf.digest, digest);
     let tables = (&shelf.catalog, &shelf.keywords[..]);
     let report = tools::refresh_index(&index, tables, (&workspace, mark), &*progress::reporter()).await?;
     if args.json {
         output::json(&report)?;
         return Ok(Exit::Success);
     }
-    for (name, table) in [("keywords", &report.keywords), ("products", &report.products)] {
+    let tables = [("keywords", &report.keywords), ("products", &report.products), ("types", &report.types)];
+    for (name, table) in tables {
         println!(
             "{name}: {} added, {} changed, {} removed, {} unchanged; {} texts embedded",
             table.added, table.changed, table.removed, table.unchanged, table.embedded

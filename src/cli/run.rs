@@ -97,13 +97,14 @@ impl Opened {
         let progress = progress::reporter();
         let models = tools::load(context, &config.paths.index, &inputs);
         let mut loaded = trace::within(step!("models"), models).await?;
+        let workspace = tools::workspace(context).await?;
+        let mark = IndexMark::new(inputs.files.catalogue(), loaded.encoder);
+        let tables = (&inputs.catalog, &inputs.keywords[..]);
+        tools::refresh_index(&loaded.tools.index, tables, (&workspace, mark), &*progress).await?;
+        tools::recall(&loaded.tools).await?;
         if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder).await? {
             loaded.models.insert("ranker".into(), digest);
         }
-        let workspace = tools::workspace(context).await?;
-        let mark = IndexMark { catalogue: inputs.files.catalogue(), encoder: loaded.encoder };
-        let tables = (&inputs.catalog, &inputs.keywords[..]);
-        tools::refresh_index(&loaded.tools.index, tables, (&workspace, mark), &*progress).await?;
         let store = publish::open(&config.paths.publish, &config.publish).await?;
         let recipe = config.recipe(loaded.models.clone());
         let keys = PageKeys::new(&inputs, &recipe, &loaded.policy, (&config.fuse, &config.night));

@@ -233,6 +233,12 @@ pub async fn load(context: &Context, index_uri: &str, inputs: &Inputs) -> anyhow
     })
 }
 
+/// Hands the encoder what the index keeps of its work: a shop's product types are seconds of it.
+pub async fn recall(tools: &Tools) -> anyhow::Result<()> {
+    tools.encoder.remember(tools.index.product_types().await?);
+    Ok(())
+}
+
 /// Puts the ranker that `rank.model` names in the place of the purchase rates; its digest, or `None` where none is named.
 pub async fn learn(
     context: &Context,

@@ -97,6 +97,7 @@ async fn compute(
     let models = tools::load(context, &index, &inputs);
     let mut loaded = trace::within(step!("models"), models).await?;
     require_index(&inputs, &loaded, workspace).await?;
+    tools::recall(&loaded.tools).await?;
     if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder).await? {
         loaded.models.insert("ranker".into(), digest);
     }
@@ -125,7 +126,7 @@ async fn compute(
 
 /// Many workers share the index, so none of them brings it up to date.
 async fn require_index(inputs: &Inputs, loaded: &Loaded, workspace: &Workspace) -> anyhow::Result<()> {
-    let mark = IndexMark { catalogue: inputs.files.catalogue(), encoder: loaded.encoder };
+    let mark = IndexMark::new(inputs.files.catalogue(), loaded.encoder);
     match workspace.read::<IndexMark>(&workspace.index()).await? {
         Some(found) if found == mark => Ok(()),
         _ => Err(UsageError("the index is behind the catalogue; run `endcap index` first".into()).into()),

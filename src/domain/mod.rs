@@ -24,3 +24,6 @@ pub use ids::{
     ArmId, HouseholdId, IdError, KeywordId, PlacementId, ProductId, RunId, Salt, SegmentId, UnitId,
 };
 pub use segment::SegmentContext;
+
+/// Of the index's tables. Raised when those of older versions can no longer be used; they are then built anew.
+pub const INDEX_FORMAT: u32 = 2;

@@ -16,6 +16,12 @@ impl Memory {
         Self { encoder, known: Mutex::default() }
     }
 
+    /// Takes up `vectors` that its encoder made before.
+    pub fn remember(&self, vectors: impl IntoIterator<Item = (String, Vec<f32>)>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(vectors.into_iter().map(|(text, vector)| (text, Arc::from(vector))));
+    }
+
     /// Unit vectors of `texts`, in order; only those not seen before are computed.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! `keywords` (a row a keyword) and `listings` are searched, each by exact or indexed vector search and by full text
 //! (BM25), and the lists fused by [reciprocal rank](rrf). A listing is what products of one title, type, aisle and tag
 //! set have in common: they share one vector, and a search ranks listings, then takes each one's best sellers from
-//! `products`. `state` says what the others hold.
+//! `products`. `types` keeps the vectors of the product types, which every worker needs. `state` says what the others hold.
 //!
 //! # Updates
 //! [`Index::update`] compares the tables with the inputs, row by row, and embeds and writes only what differs; a text

@@ -1,4 +1,4 @@
-//! The rows of the three tables, and their way into Arrow and back. A table holds what search reads and nothing else.
+//! The rows of the tables, and their way into Arrow and back. A table holds what search reads and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,16 +33,19 @@ pub trait Row: Clone + PartialEq + Send + Sync {
     fn digest(&self, digest: &mut DigestBuilder);
 }
 
+/// A row with a vector.
+pub trait Embedded: Row {
+    /// What is embedded.
+    fn text(&self) -> &str;
+}
+
 /// A row that is found by its text.
-pub trait Searchable: Row {
+pub trait Searchable: Embedded {
     /// The column that a search returns beside the id.
     const LABEL: &'static str;
 
     /// The column that full-text search reads.
     const WORDS: &'static str;
-
-    /// What is embedded.
-    fn text(&self) -> &str;
 }
 
 /// A keyword of the corpus.
@@ -80,6 +83,10 @@ pub struct ProductRow {
     pub private_label: bool,
 }
 
+/// A product type of the catalogue, by itself: nobody searches for it, but titles and households are held against it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TypeRow(String);
+
 /// Between the tags of a listing's row; no tag holds it, being a control character.
 const SEPARATOR: char = '\u{1f}';
 
@@ -110,6 +117,12 @@ pub fn catalog_rows(catalog: &Catalog) -> (Vec<ListingRow>, Vec<ProductRow>) {
         listings.entry(listing.id.clone()).or_insert(listing).in_stock |= product.in_stock;
     }
     (listings.into_values().collect(), products)
+}
+
+/// The product types of a catalogue, each once, in order.
+pub fn type_rows(catalog: &Catalog) -> Vec<TypeRow> {
+    let types: BTreeSet<&str> = catalog.iter().map(|product| product.product_type.as_str()).collect();
+    types.into_iter().map(|text| TypeRow(text.into())).collect()
 }
 
 impl ListingRow {
@@ -173,13 +186,15 @@ impl Row for KeywordRow {
     }
 }
 
-impl Searchable for KeywordRow {
-    const LABEL: &'static str = TEXT;
-    const WORDS: &'static str = TEXT;
-
+impl Embedded for KeywordRow {
     fn text(&self) -> &str {
         &self.text
     }
+}
+
+impl Searchable for KeywordRow {
+    const LABEL: &'static str = TEXT;
+    const WORDS: &'static str = TEXT;
 }
 
 impl Row for ListingRow {
@@ -230,13 +245,15 @@ impl Row for ListingRow {
     }
 }
 
-impl Searchable for ListingRow {
-    const LABEL: &'static str = "type";
-    const WORDS: &'static str = "words";
-
+impl Embedded for ListingRow {
     fn text(&self) -> &str {
         &self.text
     }
+}
+
+impl Searchable for ListingRow {
+    const LABEL: &'static str = "type";
+    const WORDS: &'static str = "words";
 }
 
 impl Row for ProductRow {
@@ -288,13 +305,44 @@ impl Row for ProductRow {
     }
 }
 
+impl Row for TypeRow {
+    const TABLE: &'static str = "types";
+
+    fn id(&self) -> &str {
+        &self.0
+    }
+
+    fn fields() -> Vec<Field> {
+        vec![utf8(ID), utf8(TEXT)]
+    }
+
+    fn columns(rows: &[&Self]) -> Vec<ArrayRef> {
+        let column = texts(rows, |row| &row.0);
+        vec![Arc::clone(&column), column]
+    }
+
+    fn read(batch: &RecordBatch) -> Result<Vec<Self>, IndexError> {
+        Ok(strings(batch, ID)?.iter().flatten().map(|text| Self(text.into())).collect())
+    }
+
+    fn digest(&self, digest: &mut DigestBuilder) {
+        digest.part(self.0.as_bytes());
+    }
+}
+
+impl Embedded for TypeRow {
+    fn text(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Schema of a table of `R`s.
 pub fn plain_schema<R: Row>() -> SchemaRef {
     Arc::new(Schema::new(R::fields()))
 }
 
 /// Schema of a table of `R`s with their vectors.
-pub fn vector_schema<R: Searchable>(dimension: usize) -> SchemaRef {
+pub fn vector_schema<R: Embedded>(dimension: usize) -> SchemaRef {
     let mut fields = R::fields();
     fields.push(Field::new(VECTOR, DataType::FixedSizeList(vector_item(), dimension as i32), false));
     Arc::new(Schema::new(fields))
@@ -306,7 +354,7 @@ pub fn plain_batch<R: Row>(rows: &[&R]) -> Result<RecordBatch, IndexError> {
 }
 
 /// `rows` with their vectors (each of length `dimension`) as one batch.
-pub fn vector_batch<R: Searchable>(
+pub fn vector_batch<R: Embedded>(
     rows: &[&R],
     vectors: Vec<f32>,
     dimension: usize,

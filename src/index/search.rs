@@ -7,7 +7,7 @@ use lancedb::Table;
 
 use super::filter::ProductFilter;
 use super::hybrid::{Cut, Fused, Hybrid, Question};
-use super::rows::{KeywordRow, ListingRow, ProductRow};
+use super::rows::{KeywordRow, ListingRow, ProductRow, TypeRow};
 use super::shelf::{Pick, Shelf};
 use super::store::Store;
 use super::{Index, IndexError, lock, rrf};
@@ -20,6 +20,7 @@ pub struct Searcher {
     keywords: Hybrid,
     listings: Hybrid,
     products: Table,
+    types: Table,
     shelves: Mutex<BTreeMap<ProductFilter, Arc<Shelf>>>,
 }
 
@@ -30,6 +31,7 @@ impl Searcher {
             keywords: Hybrid::open::<KeywordRow>(store).await?,
             listings: Hybrid::open::<ListingRow>(store).await?,
             products: store.plain_table::<ProductRow>().await?,
+            types: store.vector_table::<TypeRow>().await?,
             shelves: Mutex::default(),
         })
     }
@@ -111,6 +113,11 @@ impl Index {
             Some(ProductHit { product_id, relevance: (pick.score / best) as f32, keyword })
         };
         Ok(picks.iter().filter_map(hit).collect())
+    }
+
+    /// The catalogue's product types with their vectors, as the encoder made them.
+    pub async fn product_types(&self) -> Result<Vec<(String, Vec<f32>)>, IndexError> {
+        self.store.vectors(&self.searcher()?.types, None).await
     }
 
     /// `texts` with their vectors, each once.

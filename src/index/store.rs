@@ -16,11 +16,10 @@ use lancedb::{Connection, DistanceType, Table};
 
 use super::IndexError;
 use super::filter::any_of;
-use super::rows::{ID, Row, Searchable, TEXT, VECTOR, plain_schema, strings, vector_schema, vectors};
-use crate::domain::Digest;
-
-/// Raised when the tables of older versions can no longer be read; they are then rebuilt.
-const FORMAT: &str = "1";
+use super::rows::{
+    Embedded, ID, Row, Searchable, TEXT, VECTOR, plain_schema, strings, vector_schema, vectors,
+};
+use crate::domain::{Digest, INDEX_FORMAT};
 
 /// Values of one `IN (…)`.
 const IDS_A_CALL: usize = 1_000;
@@ -42,7 +41,7 @@ pub struct State {
 impl State {
     /// Whether the tables are of this format and encoder, and so worth keeping.
     pub fn fits(&self, encoder: Digest) -> bool {
-        self.format == FORMAT && self.encoder == encoder.to_hex()
+        self.format == INDEX_FORMAT.to_string() && self.encoder == encoder.to_hex()
     }
 }
 
@@ -89,7 +88,7 @@ impl Store {
     pub async fn set_state(&self, encoder: Digest, content: Option<Digest>) -> Result<(), IndexError> {
         let names = ["format", "encoder", "content"];
         let values =
-            [FORMAT.into(), encoder.to_hex(), content.map(|digest| digest.to_hex()).unwrap_or_default()];
+            [INDEX_FORMAT.to_string(), encoder.to_hex(), content.map(|digest| digest.to_hex()).unwrap_or_default()];
         let fields: Vec<Field> = names.map(|name| Field::new(name, DataType::Utf8, false)).into();
         let columns = values.map(|value| std::sync::Arc::new(StringArray::from(vec![value])) as _);
         let batch = RecordBatch::try_new(std::sync::Arc::new(Schema::new(fields)), columns.into())?;
@@ -103,8 +102,8 @@ impl Store {
         self.table(R::TABLE, plain_schema::<R>()).await
     }
 
-    /// A searchable table, made if it is not there.
-    pub async fn vector_table<R: Searchable>(&self) -> Result<Table, IndexError> {
+    /// A table with vectors, made if it is not there.
+    pub async fn vector_table<R: Embedded>(&self) -> Result<Table, IndexError> {
         self.table(R::TABLE, vector_schema::<R>(self.dimension)).await
     }
 
@@ -147,11 +146,22 @@ impl Store {
         let mut found = BTreeMap::new();
         for texts in texts.chunks(IDS_A_CALL) {
             let wanted = any_of(TEXT, texts.iter().map(|text| (*text).to_owned()));
-            let query = table.query().select(Select::columns(&[TEXT, VECTOR])).only_if_expr(wanted);
-            for batch in self.collect("read stored vectors", query).await? {
-                let texts = strings(&batch, TEXT)?.iter().flatten().map(str::to_owned);
-                found.extend(texts.zip(vectors(&batch)?.into_iter().map(<[f32]>::to_vec)));
-            }
+            found.extend(self.vectors(table, Some(wanted)).await?);
+        }
+        Ok(found)
+    }
+
+    /// Text and vector of all rows of `table` that `filter` lets through.
+    pub async fn vectors(
+        &self,
+        table: &Table,
+        filter: Option<DfExpr>,
+    ) -> Result<Vec<(String, Vec<f32>)>, IndexError> {
+        let query = with_filter(table.query().select(Select::columns(&[TEXT, VECTOR])), filter);
+        let mut found = Vec::new();
+        for batch in self.collect("read stored vectors", query).await? {
+            let texts = strings(&batch, TEXT)?.iter().flatten().map(str::to_owned);
+            found.extend(texts.zip(vectors(&batch)?.into_iter().map(<[f32]>::to_vec)));
         }
         Ok(found)
     }

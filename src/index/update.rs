@@ -6,8 +6,8 @@ use lancedb::Table;
 use serde::Serialize;
 
 use super::rows::{
-    KeywordRow, ListingRow, ProductRow, Row, Searchable, catalog_rows, keyword_rows, plain_batch,
-    vector_batch,
+    Embedded, KeywordRow, ListingRow, ProductRow, Row, Searchable, TypeRow, catalog_rows, keyword_rows,
+    plain_batch, type_rows, vector_batch,
 };
 use super::store::Store;
 use super::{Index, IndexError, encode};
@@ -25,6 +25,8 @@ const TEXTS_A_STEP: usize = 256;
 pub struct UpdateReport {
     pub keywords: TableReport,
     pub products: TableReport,
+    /// Product types.
+    pub types: TableReport,
 }
 
 /// Rows by what became of them, and texts that had to be embedded for them.
@@ -90,15 +92,17 @@ impl Index {
 
         let keywords = keyword_rows(keywords);
         let (listings, products) = catalog_rows(catalog);
+        let types = type_rows(catalog);
         let report = UpdateReport {
             keywords: work.write_searchable(&keywords).await?,
             products: {
                 let TableReport { embedded, .. } = work.write_searchable(&listings).await?;
                 TableReport { embedded, ..work.write_products(&products).await? }
             },
+            types: work.write_embedded::<TypeRow>(&types).await?.report,
         };
         if work.marked {
-            let content = content_digest(encoder, &keywords, &listings, &products);
+            let content = content_digest(encoder, &keywords, &listings, &products, &types);
             self.store.set_state(encoder, Some(content)).await?;
         }
         self.reload().await?;
@@ -114,6 +118,14 @@ struct Work<'a> {
     /// `state` says that the index is unfinished.
     marked: bool,
     progress: &'a dyn Fn(u64),
+}
+
+/// A table brought up to date.
+struct Written {
+    table: Table,
+    report: TableReport,
+    /// What is built over its rows has to be built again.
+    changed: bool,
 }
 
 impl Work<'_> {
@@ -137,11 +149,19 @@ impl Work<'_> {
     }
 
     async fn write_searchable<R: Searchable>(&mut self, wanted: &[R]) -> Result<TableReport, IndexError> {
+        let Written { table, report, changed } = self.write_embedded(wanted).await?;
+        if changed {
+            self.store().reindex::<R>(&table, self.index.settings.vector_index_min_rows).await?;
+        }
+        Ok(report)
+    }
+
+    async fn write_embedded<R: Embedded>(&mut self, wanted: &[R]) -> Result<Written, IndexError> {
         let table = self.store().vector_table::<R>().await?;
         let stored = self.store().rows(&table, None).await?;
         let mut diff = Diff::new(wanted, &stored);
         if diff.is_empty() && !self.resumes {
-            return Ok(diff.report);
+            return Ok(Written { table, report: diff.report, changed: false });
         }
         self.mark().await?;
         for rows in diff.write.chunks(ROWS_A_COMMIT) {
@@ -150,8 +170,7 @@ impl Work<'_> {
         // Only now: a row about to go may hold the vector of one that comes.
         self.store().delete(&table, &diff.remove).await?;
         self.store().compact(&table).await?;
-        self.store().reindex::<R>(&table, self.index.settings.vector_index_min_rows).await?;
-        Ok(diff.report)
+        Ok(Written { table, report: diff.report, changed: true })
     }
 
     /// Marks the index unfinished, before the first write.
@@ -164,7 +183,7 @@ impl Work<'_> {
     }
 
     /// Writes `rows`, taking from the table the vectors of texts it already holds. Returns the number of texts embedded.
-    async fn write_with_vectors<R: Searchable>(&self, table: &Table, rows: &[&R]) -> Result<u64, IndexError> {
+    async fn write_with_vectors<R: Embedded>(&self, table: &Table, rows: &[&R]) -> Result<u64, IndexError> {
         let texts: BTreeSet<&str> = rows.iter().map(|row| row.text()).collect();
         let texts: Vec<&str> = texts.into_iter().collect();
         let mut vectors = self.store().vectors_of(table, &texts).await?;
@@ -183,18 +202,20 @@ impl Work<'_> {
     }
 }
 
-/// Digest of everything that search reads.
+/// Digest of everything that is read.
 fn content_digest(
     encoder: Digest,
     keywords: &[KeywordRow],
     listings: &[ListingRow],
     products: &[ProductRow],
+    types: &[TypeRow],
 ) -> Digest {
     let mut digest = DigestBuilder::default();
     digest.part(encoder.as_bytes());
     digest_rows(&mut digest, keywords);
     digest_rows(&mut digest, listings);
     digest_rows(&mut digest, products);
+    digest_rows(&mut digest, types);
     digest.finish()
 }
 

@@ -20,7 +20,7 @@ pub async fn survey(host: &Host) -> Result<Surveyed, LambdaError> {
     let today = host.clock.now().date_naive();
     let inputs = Inputs::load_without_history(&config.paths.inputs, &config.rank, today).await?;
     let workspace = open::workspace(config).await?;
-    let mark = IndexMark { catalogue: inputs.files.catalogue(), encoder: open::encoder(config)? };
+    let mark = IndexMark::new(inputs.files.catalogue(), open::encoder(config)?);
     let found: Option<IndexMark> = workspace.read(&workspace.index()).await?;
     let refresh_ranker = is_ranker_behind(host, inputs.as_of).await?;
     Ok(Surveyed { as_of: inputs.as_of, refresh_index: found != Some(mark), refresh_ranker })

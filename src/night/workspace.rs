@@ -30,7 +30,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Digest, RunId, SegmentId};
+use crate::domain::{Digest, INDEX_FORMAT, RunId, SegmentId};
 use crate::publish::{self, Condition, PutOptions, Store, StoreError};
 
 /// Requests to a bucket under way at once.
@@ -51,8 +51,18 @@ pub enum WorkError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexMark {
     /// Of products and keywords.
-    pub catalogue: Digest,
-    pub encoder: Digest,
+    catalogue: Digest,
+    encoder: Digest,
+    /// [`INDEX_FORMAT`]; 0 of those who did not write it down.
+    #[serde(default)]
+    format: u32,
+}
+
+impl IndexMark {
+    /// Of an index that this version builds of `catalogue`.
+    pub fn new(catalogue: Digest, encoder: Digest) -> Self {
+        Self { catalogue, encoder, format: INDEX_FORMAT }
+    }
 }
 
 /// The work root. Files are named by their path below it, with `/`.

@@ -118,6 +118,16 @@ fn the_evaluator_knows_what_goes_under_a_title() {
 }
 
 #[test]
+fn what_the_memory_is_told_is_not_computed_again() {
+    let memory = Memory::new(encoder());
+    let told = vec![0.6, 0.8];
+    memory.remember([("milk".to_owned(), told.clone())]);
+    let vectors = memory.vectors(&["bread", "milk"]).expect("vectors");
+    assert_eq!(vectors[0].to_vec(), encoder().encode(&["bread"], &|_| ()).expect("vector")[0]);
+    assert_eq!(vectors[1].to_vec(), told);
+}
+
+#[test]
 fn a_folder_without_a_model_is_an_error_that_names_the_file() {
     let empty = tempfile::tempdir().expect("temporary folder");
     let error = Encoder::load(empty.path(), &Device::Cpu, Settings::default()).err().expect("no encoder");

@@ -2,7 +2,7 @@
 
 mod shop;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use endcap::domain::merchandising::Target;
@@ -130,7 +130,11 @@ async fn an_update_writes_and_embeds_only_what_changed() {
     // Two products share a title, and so a vector.
     assert_eq!(first.products, TableReport { added: items, embedded: items / 2, ..Default::default() });
 
+    let kinds = shop.product_types().await.len() as u64;
+    assert_eq!(first.types, TableReport { added: kinds, embedded: kinds, ..Default::default() });
+
     let same = shop.update(&corpus, &stock).await;
+    assert_eq!(same.types, TableReport { unchanged: kinds, ..Default::default() });
     assert_eq!(same.keywords, TableReport { unchanged: words, ..Default::default() });
     assert_eq!(same.products, TableReport { unchanged: items, ..Default::default() });
 
@@ -154,6 +158,25 @@ async fn an_update_writes_and_embeds_only_what_changed() {
     assert!(!shop.keywords(&[&removed.text]).await.contains(&removed.text));
     assert!(shop.keywords(&["goat milk"]).await.contains(&"goat milk".to_owned()));
     assert_eq!(shop.products(&["whipped butter"], &everything()).await[0], "butter-1");
+}
+
+#[tokio::test]
+async fn product_types_come_with_the_encoders_own_vectors() {
+    let shop = Shop::stocked().await;
+    let types: BTreeSet<String> = products().into_iter().map(|product| product.product_type).collect();
+    let types: Vec<&str> = types.iter().map(String::as_str).collect();
+    let encoded = encoder().encode(&types, &|_| ()).expect("types");
+    let expected: BTreeMap<String, Vec<f32>> =
+        types.iter().map(|text| (*text).to_owned()).zip(encoded).collect();
+    assert_eq!(shop.product_types().await, expected);
+
+    // A type that nothing has any more goes with its last product.
+    let mut stock = products();
+    let gone = stock[0].product_type.clone();
+    stock.retain(|product| product.product_type != gone);
+    let report = shop.update(&keywords(), &stock).await;
+    assert_eq!((report.types.removed, report.types.embedded), (1, 0));
+    assert!(!shop.product_types().await.contains_key(&gone));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A hand-made shop of sixty products, and its index in a folder of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use endcap::domain::stage::{Candidate, ProductHit};
 use endcap::domain::{Catalog, Keyword, KeywordId, KeywordKind, Product, ProductId};
@@ -122,6 +122,10 @@ impl Shop {
     pub async fn keywords(&self, queries: &[&str]) -> Vec<String> {
         let found = self.index.search_keywords(&texts(queries), 40).await.expect("search");
         found.into_iter().map(|candidate| candidate.text).collect()
+    }
+
+    pub async fn product_types(&self) -> BTreeMap<String, Vec<f32>> {
+        self.index.product_types().await.expect("types").into_iter().collect()
     }
 
     /// Everything that these questions find, scores and all.
