@@ -11,6 +11,7 @@ mod nights;
 mod package;
 pub mod proxy;
 mod ranker;
+mod recovery;
 mod shop;
 mod stack;
 mod store_faults;

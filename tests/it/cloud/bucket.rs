@@ -64,6 +64,25 @@ impl Bucket {
         self.keys(prefix).iter().map(|key| (below(key), self.get(key).expect("object"))).collect()
     }
 
+    /// Makes the newest of the key's earlier versions the object again.
+    pub fn undo(&self, key: &str) {
+        let list = self.client.list_object_versions().bucket(&self.name).prefix(key);
+        let versions = self.runtime.block_on(list.send()).expect("versions");
+        let earlier = versions.versions().iter().find(|one| one.is_latest() != Some(true));
+        let version = earlier.and_then(|one| one.version_id()).expect("an earlier version");
+        self.copy(key, &format!("{}/{key}?versionId={version}", self.name));
+    }
+
+    /// All objects of `other`, with what their headers say.
+    pub fn copy_all(&self, other: &Self) {
+        other.keys("").iter().for_each(|key| self.copy(key, &format!("{}/{key}", other.name)));
+    }
+
+    fn copy(&self, key: &str, source: &str) {
+        let copy = self.client.copy_object().bucket(&self.name).key(key).copy_source(source);
+        self.runtime.block_on(copy.send()).expect("copy");
+    }
+
     /// A folder's files, under `prefix/`.
     pub fn upload(&self, folder: &Path, prefix: &str) {
         for entry in std::fs::read_dir(folder).expect("folder").flatten() {

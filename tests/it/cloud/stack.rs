@@ -62,13 +62,13 @@ impl Stack {
         let (emulator, addresses) = start(folder.path());
         let text = |key: &str| addresses[key].as_str().expect("an address").to_owned();
         let (endpoint, control) = (text("endpoint"), text("control"));
-        let outputs = deploy(&endpoint, parameters);
+        let outputs = deploy(&endpoint, "endcap", parameters);
         let runtime = Runtime::new().map(Arc::new).expect("runtime");
-        let bucket = |output: &str| Bucket::new(&outputs[output], client_of(&endpoint), Arc::clone(&runtime));
+        let [public, private, inputs] = buckets(&outputs, &endpoint, &runtime);
         Self {
-            public: bucket("PublicBucketName"),
-            private: bucket("PrivateBucketName"),
-            inputs: bucket("InputsBucketName"),
+            public,
+            private,
+            inputs,
             outputs,
             endpoint,
             control,
@@ -77,6 +77,44 @@ impl Stack {
             folder,
             emulator,
         }
+    }
+
+    /// Deletes the stack and deploys another, `name`: the public, private and inputs buckets that the first left behind.
+    pub fn deploy_anew(&mut self, name: &str) -> [Bucket; 3] {
+        self.formation("DeleteStack");
+        let started = Instant::now();
+        loop {
+            let told = self.formation("DescribeStacks");
+            if told.contains("DELETE_COMPLETE") || told.contains("does not exist") {
+                break;
+            }
+            assert!(started.elapsed() < PATIENCE && !told.contains("DELETE_FAILED"), "{told}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        self.outputs = deploy(&self.endpoint, name, &[]);
+        let new = buckets(&self.outputs, &self.endpoint, &self.runtime);
+        let own = [&mut self.public, &mut self.private, &mut self.inputs];
+        let mut pairs = own.into_iter().zip(new);
+        std::array::from_fn(|_| {
+            let (own, new) = pairs.next().expect("three");
+            std::mem::replace(own, new)
+        })
+    }
+
+    /// Asks CloudFormation about the stack `endcap`.
+    fn formation(&self, action: &str) -> String {
+        let request = self.http.post(&self.endpoint).header("authorization", credential("cloudformation"));
+        let form = [("Action", action), ("StackName", "endcap"), ("Version", "2010-05-15")];
+        self.text(request.form(&form)).1
+    }
+
+    /// Deletes the key `current`.
+    pub fn empty_edge_store(&self) {
+        let store = format!("{}/key-value-stores/{}", self.endpoint, self.outputs["EdgeStoreArn"]);
+        let (described, _) = self.text(self.http.get(&store));
+        let delete = self.http.delete(format!("{store}/keys/current"));
+        let (deleted, told) = self.text(delete.header("if-match", described.headers["etag"].clone()));
+        assert!(deleted.status.is_success(), "{told}");
     }
 
     /// Writes down that the index is tonight's, which it is: a night need not find that out.
