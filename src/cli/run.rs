@@ -12,6 +12,7 @@ use crate::night::{
     Shard, Stop, Workspace, write_whole,
 };
 use crate::publish::{self, Store};
+use crate::rank::RankerModel;
 use crate::trace::{self, step};
 
 use super::exit::Exit;
@@ -84,6 +85,7 @@ struct Opened {
     inputs: Inputs,
     loaded: Loaded,
     recipe: Recipe,
+    ranker: Option<RankerModel>,
     plan: Plan,
     workspace: Workspace,
     store: Arc<dyn Store>,
@@ -93,7 +95,7 @@ struct Opened {
 impl Opened {
     async fn new(scope: &Scope, context: &Context) -> anyhow::Result<Self> {
         let config = &context.config;
-        let mut inputs = inputs(scope, context).await?;
+        let inputs = inputs(scope, context).await?;
         let progress = progress::reporter();
         let models = tools::load(context, &config.paths.index, &inputs);
         let mut loaded = trace::within(step!("models"), models).await?;
@@ -102,8 +104,9 @@ impl Opened {
         let tables = (&inputs.catalog, &inputs.keywords[..]);
         tools::refresh_index(&loaded.tools.index, tables, (&workspace, mark), &*progress).await?;
         tools::recall(&loaded.tools).await?;
-        if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder).await? {
-            loaded.models.insert("ranker".into(), digest);
+        let ranker = tools::ranker(context).await?;
+        if let Some(ranker) = &ranker {
+            loaded.models.insert("ranker".into(), ranker.digest());
         }
         let store = publish::open(&config.paths.publish, &config.publish).await?;
         let recipe = config.recipe(loaded.models.clone());
@@ -118,7 +121,13 @@ impl Opened {
         };
         let plan = planner.plan(context.clock.now()).await?;
         let from = scope.inputs.clone().unwrap_or_else(|| config.paths.inputs.clone());
-        Ok(Self { from, inputs, loaded, recipe, plan, workspace, store, progress })
+        Ok(Self { from, inputs, loaded, recipe, ranker, plan, workspace, store, progress })
+    }
+
+    /// Lets the ranker score the segments of `groups`, which is seconds of work for some hundred of them.
+    fn learn(&mut self, groups: impl IntoIterator<Item = usize>) -> anyhow::Result<()> {
+        let Some(ranker) = &self.ranker else { return Ok(()) };
+        Ok(self.inputs.learn(ranker, &self.plan.members(groups), &self.loaded.tools.encoder)?)
     }
 
     fn night<'a>(&'a self, context: &'a Context) -> Night<'a> {
@@ -162,9 +171,10 @@ pub async fn plan(args: PlanArgs, context: &Context) -> anyhow::Result<Exit> {
 pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<Exit> {
     let watch = Stopwatch::start();
     Span::current().record("shard", args.shard.map(|shard| shard.index));
-    let opened = Opened::new(&args.scope, context).await?;
-    let night = opened.night(context);
+    let mut opened = Opened::new(&args.scope, context).await?;
     let groups = args.shard.unwrap_or(Shard::WHOLE).groups(opened.plan.groups.len());
+    opened.learn(groups.clone())?;
+    let night = opened.night(context);
     let resumed = night.compute(&opened.loaded.tools, groups, &Stop::default()).await?.resumed;
     match args.shard {
         Some(shard) => {
@@ -179,8 +189,9 @@ pub async fn run(args: RunArgs, context: &Context) -> anyhow::Result<Exit> {
 
 pub async fn publish(args: PublishArgs, context: &Context) -> anyhow::Result<Exit> {
     let watch = Stopwatch::start();
-    let opened = Opened::new(&args.scope, context).await?;
+    let mut opened = Opened::new(&args.scope, context).await?;
     let groups = opened.plan.groups.len();
+    opened.learn(0..groups)?;
     conclude(&opened, context, groups, watch, args.json).await
 }
 

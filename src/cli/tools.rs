@@ -17,6 +17,7 @@ use crate::index::{Index, UpdateReport};
 use crate::ingest::{self, IngestError, Location};
 use crate::lm::{Adapter, Decoder, Engine, Model, ModelConfig, Tokenizer, Weights};
 use crate::night::{self, IndexMark, Inputs, Progress, Student, Tools, Workspace};
+use crate::rank::RankerModel;
 
 use super::Context;
 
@@ -239,17 +240,11 @@ pub async fn recall(tools: &Tools) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts the ranker that `rank.model` names in the place of the purchase rates; its digest, or `None` where none is named.
-pub async fn learn(
-    context: &Context,
-    inputs: &mut Inputs,
-    encoder: &Memory,
-) -> anyhow::Result<Option<Digest>> {
-    let rank = &context.config.rank;
-    if rank.model.as_os_str().is_empty() {
+/// The ranker that `rank.model` names, by which products are ordered instead of the purchase rates.
+pub async fn ranker(context: &Context) -> anyhow::Result<Option<RankerModel>> {
+    let model = context.config.rank.model.to_string_lossy();
+    if model.is_empty() {
         return Ok(None);
     }
-    let model = night::load_ranker(&rank.model.to_string_lossy(), &context.config.publish).await?;
-    inputs.learn(&model, encoder)?;
-    Ok(Some(model.digest()))
+    Ok(Some(night::load_ranker(&model, &context.config.publish).await?))
 }

@@ -98,8 +98,9 @@ async fn compute(
     let mut loaded = trace::within(step!("models"), models).await?;
     require_index(&inputs, &loaded, workspace).await?;
     tools::recall(&loaded.tools).await?;
-    if let Some(digest) = tools::learn(context, &mut inputs, &loaded.tools.encoder).await? {
-        loaded.models.insert("ranker".into(), digest);
+    if let Some(ranker) = tools::ranker(context).await? {
+        loaded.models.insert("ranker".into(), ranker.digest());
+        inputs.learn(&ranker, &plan.members(groups.iter().copied()), &loaded.tools.encoder)?;
     }
     let recipe = config.recipe(loaded.models.clone());
     let own = Plan::new(&inputs, &recipe, &config.night, plan.started_at).run_id;

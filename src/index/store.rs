@@ -87,8 +87,11 @@ impl Store {
     /// Records that the tables hold `content`; `None` before they are written to.
     pub async fn set_state(&self, encoder: Digest, content: Option<Digest>) -> Result<(), IndexError> {
         let names = ["format", "encoder", "content"];
-        let values =
-            [INDEX_FORMAT.to_string(), encoder.to_hex(), content.map(|digest| digest.to_hex()).unwrap_or_default()];
+        let values = [
+            INDEX_FORMAT.to_string(),
+            encoder.to_hex(),
+            content.map(|digest| digest.to_hex()).unwrap_or_default(),
+        ];
         let fields: Vec<Field> = names.map(|name| Field::new(name, DataType::Utf8, false)).into();
         let columns = values.map(|value| std::sync::Arc::new(StringArray::from(vec![value])) as _);
         let batch = RecordBatch::try_new(std::sync::Arc::new(Schema::new(fields)), columns.into())?;

@@ -204,13 +204,18 @@ impl Inputs {
         rank::Shop { catalog: &self.catalog, history: &self.history, vectors }
     }
 
-    /// Scores everything with a trained ranker; it orders products from now on.
-    pub fn learn(&mut self, model: &RankerModel, encoder: &dyn TextVectors) -> Result<(), RankError> {
-        let vectors = match model.description.text {
+    /// Scores `segments` with a trained ranker; it orders their products from now on.
+    pub fn learn(
+        &mut self,
+        model: &RankerModel,
+        segments: &BTreeSet<SegmentId>,
+        encoder: &dyn TextVectors,
+    ) -> Result<(), RankError> {
+        let vectors = match model.description.text && !segments.is_empty() {
             true => TypeVectors::of(&self.catalog, encoder)?,
             false => TypeVectors::none(),
         };
-        let learned = model.score(self.shop(&vectors))?;
+        let learned = model.score(self.shop(&vectors), segments)?;
         self.forecast.learn(learned);
         Ok(())
     }

@@ -160,6 +160,11 @@ impl Plan {
         workspace.read(&workspace.plan(run)).await
     }
 
+    /// The segments of `groups`.
+    pub fn members(&self, groups: impl IntoIterator<Item = usize>) -> BTreeSet<SegmentId> {
+        groups.into_iter().filter_map(|group| self.groups.get(group)).flatten().cloned().collect()
+    }
+
     /// A new plan that takes nothing over, unwritten and in one shard.
     pub fn new(inputs: &Inputs, recipe: &Recipe, settings: &Settings, now: DateTime<Utc>) -> Self {
         let engine_version = env!("CARGO_PKG_VERSION").to_owned();
@@ -250,7 +255,7 @@ impl Shard {
     pub const WHOLE: Self = Self { index: 0, of: 1 };
 
     /// Numbers of its groups, ascending.
-    pub fn groups(self, total: usize) -> impl Iterator<Item = usize> {
+    pub fn groups(self, total: usize) -> impl Iterator<Item = usize> + Clone {
         (self.index..total).step_by(self.of)
     }
 }

@@ -1,12 +1,14 @@
 //! The ranker's folder: `model.txt`, `ranker.json`, `card.md`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Digest;
+use crate::domain::{Digest, SegmentId};
 
 use super::calibration::Calibration;
 use super::card;
@@ -126,8 +128,9 @@ impl RankerModel {
         ])
     }
 
-    /// Scores all segments × products of the shop as of its history's day, a batch a segment, on all threads.
-    pub fn score(&self, shop: Shop<'_>) -> Result<LearnedRanker, RankError> {
+    /// Scores `segments` × all products of the shop as of its history's day, a batch a segment, on all threads. A segment's scores
+    /// do not depend on which others are asked for. Where one of them has no visit, all of the shop's are scored for their mean.
+    pub fn score(&self, shop: Shop<'_>, segments: &BTreeSet<SegmentId>) -> Result<LearnedRanker, RankError> {
         let (trained, scored) = (self.description.as_of, shop.history.as_of);
         if trained > scored {
             return Err(RankError::FromTheFuture { trained, scored });
@@ -138,30 +141,48 @@ impl RankerModel {
         // What was trained without text is scored without.
         let none = TypeVectors::none();
         let shop = if self.description.text { shop } else { Shop { vectors: &none, ..shop } };
+        if segments.is_empty() {
+            return Ok(LearnedRanker::default());
+        }
         let features = Features::new(shop, 0);
-        let probabilities = self.probabilities(&features, shop)?;
-        let weighed: Vec<(f64, &Vec<f32>)> =
-            features.counts().members.iter().map(|members| members.visits).zip(&probabilities).collect();
-        let population = population(&weighed, shop.catalog.len());
+        let known: BTreeMap<&str, usize> =
+            shop.history.segments.iter().map(String::as_str).zip(0..).collect();
+        let (seen, unseen): (Vec<&SegmentId>, Vec<&SegmentId>) =
+            segments.iter().partition(|segment| known.contains_key(segment.as_str()));
+        let mut scores: BTreeMap<SegmentId, Arc<[f32]>> = BTreeMap::new();
+        if unseen.is_empty() {
+            let places: Vec<usize> = seen.iter().map(|segment| known[segment.as_str()]).collect();
+            let probabilities = self.probabilities(&features, shop, &places)?;
+            scores.extend(seen.into_iter().cloned().zip(probabilities.into_iter().map(Arc::from)));
+        } else {
+            let everybody: Vec<usize> = (0..known.len()).collect();
+            let probabilities = self.probabilities(&features, shop, &everybody)?;
+            let visits = features.counts().members.iter().map(|members| members.visits);
+            let weighed: Vec<(f64, &Vec<f32>)> = visits.zip(&probabilities).collect();
+            let mean: Arc<[f32]> = population(&weighed, shop.catalog.len()).into();
+            scores.extend(unseen.into_iter().map(|segment| (segment.clone(), Arc::clone(&mean))));
+            let of = |segment: &SegmentId| probabilities[known[segment.as_str()]].as_slice().into();
+            scores.extend(seen.into_iter().map(|segment| (segment.clone(), of(segment))));
+        }
         let places =
             shop.catalog.iter().zip(0..).map(|(product, at)| (product.product_id.clone(), at)).collect();
-        let segments = shop.history.segments.iter().cloned().zip(probabilities).collect();
-        Ok(LearnedRanker { places, segments, population })
+        Ok(LearnedRanker { places, segments: scores })
     }
 
-    /// Segment → product → probability.
+    /// Product → probability of each of the history's `segments`.
     pub(super) fn probabilities(
         &self,
         features: &Features<'_>,
         shop: Shop<'_>,
+        segments: &[usize],
     ) -> Result<Vec<Vec<f32>>, RankError> {
-        let score = |segment: usize| {
+        let score = |&segment: &usize| {
             let name = &shop.history.segments[segment];
             let outputs = self.trees.predict_batch(name, &features.batch(segment))?;
             let calibration = &self.description.calibration;
             Ok(outputs.into_iter().map(|output| calibration.probability(output) as f32).collect())
         };
-        (0..shop.history.segments.len()).into_par_iter().map(score).collect()
+        segments.par_iter().map(score).collect()
     }
 }
 

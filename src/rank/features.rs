@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
 use chrono::{Days, NaiveDate};
-use rayon::prelude::*;
 
 use crate::domain::calendar::{Holiday, Season};
 use crate::domain::{Catalog, Product};
@@ -62,8 +61,8 @@ pub(super) struct Features<'a> {
     heavy: PurchaseRates,
     light: PurchaseRates,
     products: Vec<ProductSide>,
-    /// Segment → type → cosine; empty without vectors.
-    similarity: Vec<Vec<f32>>,
+    /// What the population buys, as a vector; `None` without vectors.
+    profile: Option<Vec<f64>>,
 }
 
 /// A segment's part of the tables, looked up once.
@@ -71,7 +70,8 @@ struct SegmentSide<'a> {
     members: &'a Members,
     heavy: Option<&'a RateCounts<Sparse>>,
     light: Option<&'a RateCounts<Sparse>>,
-    similarity: Option<&'a [f32]>,
+    /// Of each type.
+    similarity: Option<Vec<f32>>,
     /// What the segment pays an item.
     paid: f64,
 }
@@ -90,8 +90,10 @@ impl<'a> Features<'a> {
             product_side(&counts, at, kinds[at], population, product, today)
         };
         let products = shop.catalog.iter().enumerate().map(side).collect();
-        let similarity = similarity(shop, &counts);
-        Self { shop, counts, heavy, light, products, similarity }
+        let everything: Vec<(u32, f64)> =
+            counts.types.iter().zip(0..).map(|((purchases, _), kind)| (kind, *purchases)).collect();
+        let profile = shop.vectors.profile(&everything);
+        Self { shop, counts, heavy, light, products, profile }
     }
 
     pub(super) fn counts(&self) -> &Counts {
@@ -118,7 +120,7 @@ impl<'a> Features<'a> {
             members,
             heavy: self.heavy.counts(name),
             light: self.light.counts(name),
-            similarity: self.similarity.get(segment).map(Vec::as_slice),
+            similarity: self.similarity(members),
             paid: ratio(members.value, members.quantity).unwrap_or(1.0).max(0.01),
         };
         let mut own = members.own.iter().peekable();
@@ -126,6 +128,18 @@ impl<'a> Features<'a> {
             let mine = own.next_if(|own| own.product as usize == product);
             take(product, &self.row(&side, product, mine), mine);
         }
+    }
+
+    /// How like each type's vector is to what sets a segment's purchases apart from the population's.
+    fn similarity(&self, members: &Members) -> Option<Vec<f32>> {
+        let population = self.profile.as_ref()?;
+        let Shop { history, vectors, .. } = self.shop;
+        let kinds = &history.shelves.product_type;
+        let own: Vec<(u32, f64)> =
+            members.own.iter().map(|own| (kinds[own.product as usize], own.visits)).collect();
+        let profile = vectors.profile(&own).unwrap_or_else(|| population.clone());
+        let direction: Vec<f64> = profile.iter().zip(population).map(|(own, all)| own - all).collect();
+        Some(vectors.cosines(&direction))
     }
 
     fn row(&self, segment: &SegmentSide<'_>, at: usize, own: Option<&Own>) -> Row {
@@ -164,7 +178,7 @@ impl<'a> Features<'a> {
         set(Feature::Trend, product.trend);
         set(Feature::TypeTrend, product.type_trend);
         set(Feature::DaysToHoliday, f64::from(product.holiday));
-        set(Feature::TextSimilarity, segment.similarity.map_or(0.0, |types| f64::from(types[kind])));
+        set(Feature::TextSimilarity, segment.similarity.as_ref().map_or(0.0, |types| f64::from(types[kind])));
         set(Feature::SegmentVisits, members.visits);
         set(Feature::Concentration, members.concentration);
         row
@@ -253,20 +267,4 @@ fn holiday(product: &Product, today: NaiveDate) -> f32 {
         Some((holiday.days_until(today)? as f32).min(NEVER_DAYS))
     };
     product.tags.iter().filter_map(days).fold(NO_TAG_DAYS, f32::min)
-}
-
-/// How like each type's vector is to what sets a segment's purchases apart from the population's.
-fn similarity(shop: Shop<'_>, counts: &Counts) -> Vec<Vec<f32>> {
-    let kinds = &shop.history.shelves.product_type;
-    let everything: Vec<(u32, f64)> =
-        counts.types.iter().enumerate().map(|(kind, (purchases, _))| (kind as u32, *purchases)).collect();
-    let Some(population) = shop.vectors.profile(&everything) else { return Vec::new() };
-    let of_segment = |members: &Members| {
-        let own: Vec<(u32, f64)> =
-            members.own.iter().map(|own| (kinds[own.product as usize], own.visits)).collect();
-        let profile = shop.vectors.profile(&own).unwrap_or_else(|| population.clone());
-        let direction: Vec<f64> = profile.iter().zip(&population).map(|(own, all)| own - all).collect();
-        shop.vectors.cosines(&direction)
-    };
-    counts.members.par_iter().map(of_segment).collect()
 }

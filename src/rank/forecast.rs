@@ -11,7 +11,7 @@ use super::recent::RecentRates;
 use super::shelves::Shelves;
 use super::trials::Trials;
 
-/// Purchases by the learned ranker or the purchase rates; recent and first purchases and affinities by counting.
+/// Purchases by the learned ranker, of the segments that it scored, or the purchase rates; recent and first purchases and affinities by counting.
 #[derive(Debug, Clone)]
 pub struct Forecast {
     shelves: Shelves,
@@ -35,7 +35,7 @@ impl Forecast {
         }
     }
 
-    /// `learned` answers for purchases from now on.
+    /// `learned` answers for purchases of the segments that it scored from now on.
     pub fn learn(&mut self, learned: LearnedRanker) {
         self.learned = Some(learned);
     }
@@ -43,10 +43,8 @@ impl Forecast {
 
 impl Ranker for Forecast {
     fn purchases(&self, segment: &SegmentId, product: &Product) -> f32 {
-        match &self.learned {
-            Some(learned) => learned.purchases(segment, product),
-            None => self.rates.purchases(segment, product),
-        }
+        let learned = self.learned.as_ref().and_then(|learned| learned.purchases(segment, product));
+        learned.unwrap_or_else(|| self.rates.purchases(segment, product))
     }
 
     fn recent_purchases(&self, segment: &SegmentId, product: &Product) -> f32 {

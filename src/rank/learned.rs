@@ -1,27 +1,27 @@
-//! A learned ranker's scores, behind the ranker's door.
+//! A learned ranker's scores.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use crate::domain::ranker::Ranker;
 use crate::domain::{Product, ProductId, SegmentId};
 
-/// The probability that a visit of the segment buys the product, for every segment and product of a shop.
+/// The probability that a visit of the segment buys the product, for the segments it was asked for and every product of a shop.
 ///
-/// A segment without a visit gets the population's: the mean over segments, weighted by their visits. A product outside the
+/// A segment without a visit has the population's: the mean over segments, weighted by their visits. A product outside the
 /// catalogue has 0.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct LearnedRanker {
     pub(super) places: HashMap<ProductId, u32>,
     /// In the catalogue's order.
-    pub(super) segments: BTreeMap<String, Vec<f32>>,
-    pub(super) population: Vec<f32>,
+    pub(super) segments: BTreeMap<SegmentId, Arc<[f32]>>,
 }
 
-impl Ranker for LearnedRanker {
-    /// The calibrated probability.
-    fn purchases(&self, segment: &SegmentId, product: &Product) -> f32 {
-        let Some(place) = self.places.get(&product.product_id) else { return 0.0 };
-        self.segments.get(segment.as_str()).unwrap_or(&self.population)[*place as usize]
+impl LearnedRanker {
+    /// The calibrated probability, 0..=1; `None` of a segment that was not scored.
+    pub fn purchases(&self, segment: &SegmentId, product: &Product) -> Option<f32> {
+        let scores = self.segments.get(segment)?;
+        let place = self.places.get(&product.product_id);
+        Some(place.map_or(0.0, |place| scores[*place as usize]))
     }
 }
 

@@ -96,7 +96,8 @@ impl<'a> Judge<'a> {
     }
 
     fn validate(&self, model: &RankerModel) -> Result<Validation, RankError> {
-        let learned = model.probabilities(&self.features, self.shop)?;
+        let everybody: Vec<usize> = (0..self.shop.history.segments.len()).collect();
+        let learned = model.probabilities(&self.features, self.shop, &everybody)?;
         let visits: u64 = self.labels.visits.iter().map(|visits| u64::from(*visits)).sum();
         let mut validation =
             Validation { visits, page_products: self.recipe.page_products, ..Validation::none() };

@@ -41,5 +41,6 @@ pub fn learn(context: &Context, origin: &Origin, inputs: &mut Inputs) -> anyhow:
         write_whole(&stamp_file, &to_bytes(&stamp).context("the stamp is no JSON")?)?;
         model
     };
-    Ok(inputs.learn(&model, &memory)?)
+    let segments = inputs.segments.iter().map(|segment| segment.segment_id.clone()).collect();
+    Ok(inputs.learn(&model, &segments, &memory)?)
 }

@@ -45,6 +45,12 @@ pub struct Execution {
     pub entered: Vec<String>,
 }
 
+/// An answer without its body.
+struct Head {
+    status: reqwest::StatusCode,
+    headers: reqwest::header::HeaderMap,
+}
+
 impl Stack {
     /// A deployed stack with the shop's tables, index and config (`extra` appended) in it, and the reference night's answers, so
     /// that no model is asked.
@@ -92,28 +98,31 @@ impl Stack {
             std::thread::sleep(Duration::from_millis(200));
         }
         self.outputs = deploy(&self.endpoint, name, &[]);
-        let new = buckets(&self.outputs, &self.endpoint, &self.runtime);
-        let own = [&mut self.public, &mut self.private, &mut self.inputs];
-        let mut pairs = own.into_iter().zip(new);
-        std::array::from_fn(|_| {
-            let (own, new) = pairs.next().expect("three");
-            std::mem::replace(own, new)
-        })
+        let [public, private, inputs] = buckets(&self.outputs, &self.endpoint, &self.runtime);
+        [
+            std::mem::replace(&mut self.public, public),
+            std::mem::replace(&mut self.private, private),
+            std::mem::replace(&mut self.inputs, inputs),
+        ]
     }
 
     /// Asks CloudFormation about the stack `endcap`.
     fn formation(&self, action: &str) -> String {
-        let request = self.http.post(&self.endpoint).header("authorization", credential("cloudformation"));
-        let form = [("Action", action), ("StackName", "endcap"), ("Version", "2010-05-15")];
-        self.text(request.form(&form)).1
+        let request = self
+            .http
+            .post(&self.endpoint)
+            .header("authorization", credential("cloudformation"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("Action={action}&StackName=endcap&Version=2010-05-15"));
+        self.send(request).1
     }
 
     /// Deletes the key `current`.
     pub fn empty_edge_store(&self) {
         let store = format!("{}/key-value-stores/{}", self.endpoint, self.outputs["EdgeStoreArn"]);
-        let (described, _) = self.text(self.http.get(&store));
+        let (described, _) = self.send(self.http.get(&store));
         let delete = self.http.delete(format!("{store}/keys/current"));
-        let (deleted, told) = self.text(delete.header("if-match", described.headers["etag"].clone()));
+        let (deleted, told) = self.send(delete.header("if-match", &described.headers["etag"]));
         assert!(deleted.status.is_success(), "{told}");
     }
 
@@ -195,9 +204,16 @@ impl Stack {
     }
 
     fn json(&self, request: reqwest::RequestBuilder) -> Value {
+        let (_, text) = self.send(request);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// Head and text of the answer.
+    fn send(&self, request: reqwest::RequestBuilder) -> (Head, String) {
         self.runtime.block_on(async {
-            let text = request.send().await.expect("the emulator answers").text().await.expect("text");
-            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+            let answer = request.send().await.expect("the emulator answers");
+            let head = Head { status: answer.status(), headers: answer.headers().clone() };
+            (head, answer.text().await.expect("text"))
         })
     }
 
@@ -312,18 +328,24 @@ fn start(folder: &Path) -> (Child, Value) {
     (emulator, addresses)
 }
 
-/// Deploys the template: the stack's outputs.
-fn deploy(endpoint: &str, parameters: &[(&str, &str)]) -> BTreeMap<String, String> {
+/// The public, the private and the inputs bucket of a stack.
+fn buckets(outputs: &BTreeMap<String, String>, endpoint: &str, runtime: &Arc<Runtime>) -> [Bucket; 3] {
+    ["PublicBucketName", "PrivateBucketName", "InputsBucketName"]
+        .map(|output| Bucket::new(&outputs[output], client_of(endpoint), Arc::clone(runtime)))
+}
+
+/// Deploys the template as the stack `name`: its outputs.
+fn deploy(endpoint: &str, name: &str, parameters: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut command = Command::new(python());
     command
         .arg(project().join("infra/deploy.py"))
-        .args(["--stack", "endcap", "--image", "worker@sha256:0", "--endpoint-url", endpoint, "--bootstrap"])
+        .args(["--stack", name, "--image", "worker@sha256:0", "--endpoint-url", endpoint, "--bootstrap"])
         .arg(package())
         // No GPU here, and no night that starts by itself at one in the morning.
         .args(["--parameter", "WorkerGpus=0", "--parameter", "ScheduleState=DISABLED"])
         .envs(common(Path::new("")));
-    for (name, value) in parameters {
-        command.args(["--parameter", &format!("{name}={value}")]);
+    for (parameter, value) in parameters {
+        command.args(["--parameter", &format!("{parameter}={value}")]);
     }
     serde_json::from_str(&super::shop::expect(0, command)).expect("outputs")
 }

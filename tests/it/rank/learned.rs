@@ -1,15 +1,15 @@
 //! The learned ranker through its public doors, on a small shop where each segment has its favourites.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
 use chrono::{Days, NaiveDate};
-use endcap::domain::ranker::Ranker;
 use endcap::domain::{Catalog, Product, SegmentId};
 use endcap::rank::{
-    BoxError, FEATURES, Feature, History, HistoryBuilder, Line, RankError, RankerModel, Recipe, Shop,
-    TextVectors, Trees, TypeVectors, adopt, schema, train,
+    BoxError, FEATURES, Feature, History, HistoryBuilder, LearnedRanker, Line, RankError, RankerModel,
+    Recipe, Shop, TextVectors, Trees, TypeVectors, adopt, schema, train,
 };
 use serde_json::Value;
 
@@ -148,6 +148,16 @@ pub fn trained() -> RankerModel {
     train(Owned::new(&rows(84)).shop(), &recipe()).expect("train")
 }
 
+/// All segments of the shop, and one without a visit.
+fn everybody() -> BTreeSet<SegmentId> {
+    (0..SEGMENTS).map(|at| segment(&format!("s{at}"))).chain([segment("nobody")]).collect()
+}
+
+/// What `ranker` says of a segment it scored.
+fn purchases(ranker: &LearnedRanker, id: &str, product: &Product) -> f32 {
+    ranker.purchases(&segment(id), product).expect("scored")
+}
+
 fn segment(id: &str) -> SegmentId {
     super::segment(id)
 }
@@ -193,14 +203,14 @@ fn it_learns_what_each_segment_buys() {
     assert!(held_out.learned > held_out.popularity * 1.2, "{held_out:?}");
     assert!(held_out.learned >= held_out.light_rates * 0.99, "{held_out:?}");
     assert!(held_out.learned_log_loss < held_out.rates_log_loss, "{held_out:?}");
-    let ranker = model.score(owned.shop()).expect("score");
+    let ranker = model.score(owned.shop(), &everybody()).expect("score");
     for number in 0..SEGMENTS {
         let own = owned.find(&format!("p{:02}", number * 8));
         let others = owned.find(&format!("p{:02}", (number + 1) % SEGMENTS * 8));
-        let segment = segment(&format!("s{number}"));
-        assert!(ranker.purchases(&segment, own) > 2.0 * ranker.purchases(&segment, others));
+        let segment = format!("s{number}");
+        assert!(purchases(&ranker, &segment, own) > 2.0 * purchases(&ranker, &segment, others));
         for product in owned.catalog.iter() {
-            assert!((0.0..=1.0).contains(&ranker.purchases(&segment, product)));
+            assert!((0.0..=1.0).contains(&purchases(&ranker, &segment, product)));
         }
     }
     let importance: f64 = model.description.importance.iter().sum();
@@ -220,9 +230,9 @@ fn nothing_from_as_of_on_is_read() {
     let (known, planted) = (Owned::new(&past), Owned::new(&leaking));
     let model = train(planted.shop(), &recipe()).expect("train");
     assert_eq!(saved(&model), saved(&train(known.shop(), &recipe()).expect("train")));
-    let ranker = model.score(planted.shop()).expect("score");
+    let ranker = model.score(planted.shop(), &everybody()).expect("score");
     for name in ["s0", "s1", "nobody"] {
-        let score = |id| ranker.purchases(&segment(name), planted.find(id));
+        let score = |id| purchases(&ranker, name, planted.find(id));
         assert!(score(FUTURE) <= score(NEVER), "{name}");
     }
 }
@@ -237,9 +247,9 @@ fn the_bytes_depend_on_neither_threads_nor_the_order_of_rows() {
         pool.install(|| {
             let owned = Owned::new(rows);
             let model = train(owned.shop(), &recipe()).expect("train");
-            let ranker = model.score(owned.shop()).expect("score");
+            let ranker = model.score(owned.shop(), &everybody()).expect("score");
             let scores: Vec<f32> =
-                owned.catalog.iter().map(|product| ranker.purchases(&segment("s2"), product)).collect();
+                owned.catalog.iter().map(|product| purchases(&ranker, "s2", product)).collect();
             (saved(&model), scores)
         })
     };
@@ -251,15 +261,32 @@ fn the_bytes_depend_on_neither_threads_nor_the_order_of_rows() {
 #[test]
 fn an_unseen_segment_gets_the_populations_and_an_unseen_product_nothing() {
     let owned = Owned::new(&rows(84));
-    let ranker = train(owned.shop(), &recipe()).expect("train").score(owned.shop()).expect("score");
+    let ranker =
+        train(owned.shop(), &recipe()).expect("train").score(owned.shop(), &everybody()).expect("score");
     let product = owned.find("p01");
-    let known: Vec<f32> =
-        (0..SEGMENTS).map(|at| ranker.purchases(&segment(&format!("s{at}")), product)).collect();
-    let unseen = ranker.purchases(&segment("nobody"), product);
+    let known: Vec<f32> = (0..SEGMENTS).map(|at| purchases(&ranker, &format!("s{at}"), product)).collect();
+    let unseen = purchases(&ranker, "nobody", product);
     let (low, high) = (known.iter().copied().fold(1.0, f32::min), known.iter().copied().fold(0.0, f32::max));
     assert!(low < unseen && unseen < high, "{known:?} {unseen}");
     let strange = super::product("discontinued", "Aisle 1", "Type 1");
-    assert_eq!(ranker.purchases(&segment("s0"), &strange), 0.0);
+    assert_eq!(purchases(&ranker, "s0", &strange), 0.0);
+}
+
+/// A worker scores the segments of its shard alone.
+#[test]
+fn a_segments_scores_do_not_depend_on_who_else_is_scored() {
+    let owned = Owned::new(&rows(84));
+    let model = train(owned.shop(), &recipe()).expect("train");
+    let all = model.score(owned.shop(), &everybody()).expect("score");
+    let one = model.score(owned.shop(), &[segment("s1")].into()).expect("score");
+    let unseen = model.score(owned.shop(), &[segment("nobody")].into()).expect("score");
+    for product in owned.catalog.iter() {
+        assert_eq!(purchases(&one, "s1", product), purchases(&all, "s1", product));
+        assert_eq!(purchases(&unseen, "nobody", product), purchases(&all, "nobody", product));
+        assert_eq!(one.purchases(&segment("s0"), product), None, "nobody asked for it");
+    }
+    let none = model.score(owned.shop(), &BTreeSet::new()).expect("score");
+    assert_eq!(none.purchases(&segment("s1"), owned.find("p01")), None);
 }
 
 #[test]
@@ -270,10 +297,10 @@ fn a_saved_ranker_scores_the_same_and_another_schema_is_refused_by_name() {
     model.save(dir.path()).expect("save");
     let again = RankerModel::load(dir.path()).expect("load");
     assert_eq!((again.digest(), saved(&again)), (model.digest(), saved(&model)));
-    let (first, second) = (model.score(owned.shop()), again.score(owned.shop()));
+    let (first, second) = (model.score(owned.shop(), &everybody()), again.score(owned.shop(), &everybody()));
     let (first, second) = (first.expect("score"), second.expect("score"));
     for product in owned.catalog.iter() {
-        assert_eq!(first.purchases(&segment("s1"), product), second.purchases(&segment("s1"), product));
+        assert_eq!(purchases(&first, "s1", product), purchases(&second, "s1", product));
     }
     let path = dir.path().join("ranker.json");
     let mut description: Value = serde_json::from_slice(&std::fs::read(&path).expect("read")).expect("JSON");
@@ -354,10 +381,10 @@ fn a_ranker_of_later_data_or_without_its_vectors_is_not_used() {
     let model = train(owned.shop(), &recipe()).expect("train");
     let none = TypeVectors::none();
     let blind = Shop { vectors: &none, ..owned.shop() };
-    assert!(matches!(model.score(blind), Err(RankError::NoVectors)));
+    assert!(matches!(model.score(blind, &everybody()), Err(RankError::NoVectors)));
     let earlier = HistoryBuilder::new(&owned.catalog, day(1)).finish();
     let shop = Shop { history: &earlier, ..owned.shop() };
-    assert!(matches!(model.score(shop), Err(RankError::FromTheFuture { .. })));
+    assert!(matches!(model.score(shop, &everybody()), Err(RankError::FromTheFuture { .. })));
     let textless = train(blind, &recipe()).expect("train");
-    assert!(!textless.description.text && textless.score(owned.shop()).is_ok());
+    assert!(!textless.description.text && textless.score(owned.shop(), &everybody()).is_ok());
 }
