@@ -41,6 +41,16 @@ setup-test:
 build: setup ## build the release binary
 	$(CARGO) build --release --locked
 
+# The oldest GPU that the CUDA build is for; newer ones compile its PTX when they load it. Training on a GPU (bf16) needs 80.
+CUDA_COMPUTE_CAP ?= 75
+
+.PHONY: build-cuda
+build-cuda: setup ## build out/cuda/endcap for NVIDIA GPUs, on any machine (installs some 1.2 GB of NVIDIA's toolkit into .venv-cuda)
+	CUDA_HOME=$$(infra/setup/cuda.sh) && PATH="$$CUDA_HOME/bin:$$PATH" && export CUDA_HOME && \
+		CUDA_COMPUTE_CAP=$(CUDA_COMPUTE_CAP) $(CARGO) build --release --locked --features cuda --bin endcap
+	@# The release binary of this machine must not need a GPU's libraries: it is put back by the next build.
+	install -D -m 0755 $(ENDCAP) out/cuda/endcap
+
 .PHONY: run-local
 run-local: build ## prepare real data, index it, train the ranker, run a night, publish to out/storefronts (SEGMENTS=24, or all)
 	$(ENDCAP) prepare complete-journey --as-of $(AS_OF)
@@ -111,5 +121,5 @@ screenshot: build setup-test ## retake docs/storefront.png from out/storefronts
 	infra/setup/screenshot.sh $(ENDCAP) docs/storefront.png
 
 .PHONY: clean
-clean: ## remove out/, .venv/ and .venv-peft/ (what clones share stays in ~/.cache/endcap)
-	rm -rf out .venv .venv-peft
+clean: ## remove out/ and the .venv folders (what clones share stays in ~/.cache/endcap)
+	rm -rf out .venv .venv-bench .venv-cuda .venv-peft
