@@ -127,7 +127,7 @@ impl Opened {
     /// Lets the ranker score the segments of `groups`, which is seconds of work for some hundred of them.
     fn learn(&mut self, groups: impl IntoIterator<Item = usize>) -> anyhow::Result<()> {
         let Some(ranker) = &self.ranker else { return Ok(()) };
-        Ok(self.inputs.learn(ranker, &self.plan.members(groups), &self.loaded.tools.encoder)?)
+        Ok(self.inputs.learn(ranker, &self.plan.members(groups), &*self.loaded.tools.encoder)?)
     }
 
     fn night<'a>(&'a self, context: &'a Context) -> Night<'a> {

@@ -14,7 +14,6 @@ use crate::aiqa::TitleCase;
 use crate::datasets::complete_journey::Taxonomy;
 use crate::domain::stage::{Candidate, CandidateSet, PlacementDesign};
 use crate::domain::{KeywordId, SegmentContext, SegmentId};
-use crate::embed::Memory;
 use crate::keywords::Keywords;
 use crate::lm::Question;
 use crate::night::{Answers, Inquiry, Progress, Student, Workspace};
@@ -107,7 +106,6 @@ async fn themes(context: &Context, placements: usize, out: &mut impl Write) -> a
     let contexts: Vec<SegmentContext> = lines()?;
     let policy = tools::taxonomy_policy(context, &Taxonomy::committed()?)?;
     let (encoder, _) = tools::encoder(context)?;
-    let encoder = Memory::new(encoder);
     let stage = Themes::new(&context.config.themes, &encoder)?;
     let seed = context.config.night.seed;
     let mut questions: Vec<Question> = Vec::new();
@@ -162,7 +160,7 @@ struct KeywordsLine {
 
 async fn keywords(context: &Context, out: &mut impl Write) -> anyhow::Result<()> {
     let rows: Vec<Map<String, Value>> = lines()?;
-    let encoder = Memory::new(tools::encoder(context)?.0);
+    let encoder = tools::encoder(context)?.0;
     let stage = Keywords::new(&context.config.keywords, &encoder)?;
     let mut questions = Vec::new();
     let mut sets: Vec<(CandidateSet, bool)> = Vec::new();

@@ -39,11 +39,11 @@ fn files(context: &Context, name: &str, kind: Kind) -> anyhow::Result<ModelFiles
 }
 
 /// The sentence encoder and the digest of its files.
-pub fn encoder(context: &Context) -> anyhow::Result<(Arc<Encoder>, Digest)> {
+pub fn encoder(context: &Context) -> anyhow::Result<(Arc<Memory>, Digest)> {
     let files = files(context, &context.config.models.encoder, Kind::Encoder)?;
     let device = context.config.device.open()?;
     let encoder = Encoder::load(&files.files.dir, &device, context.config.encoder.clone())?;
-    Ok((Arc::new(encoder), files.files.digest))
+    Ok((Arc::new(Memory::new(Arc::new(encoder))), files.files.digest))
 }
 
 /// The language model on its own thread, and who answers each stage with it.
@@ -153,7 +153,7 @@ pub fn taxonomy_policy(context: &Context, taxonomy: &Taxonomy) -> anyhow::Result
 }
 
 /// The index at `uri`, opened as it is.
-pub async fn index(context: &Context, uri: &str, encoder: &Arc<Encoder>) -> anyhow::Result<Index> {
+pub async fn index(context: &Context, uri: &str, encoder: &Arc<Memory>) -> anyhow::Result<Index> {
     Ok(Index::open(uri, Arc::clone(encoder), context.config.index.clone()).await?)
 }
 
@@ -224,7 +224,6 @@ pub async fn load(context: &Context, index_uri: &str, inputs: &Inputs) -> anyhow
     models.insert(context.config.models.encoder.clone(), encoder_digest);
     let index = index(context, index_uri, &encoder).await?;
     let policy = policy(context, &inputs.catalog, &inputs.keywords)?;
-    let encoder = Memory::new(encoder);
     let evaluator = Evaluator::new(&inputs.catalog);
     Ok(Loaded {
         tools: Tools { engine, themes, keywords: chooser, encoder, evaluator, index },

@@ -100,7 +100,7 @@ async fn compute(
     tools::recall(&loaded.tools).await?;
     if let Some(ranker) = tools::ranker(context).await? {
         loaded.models.insert("ranker".into(), ranker.digest());
-        inputs.learn(&ranker, &plan.members(groups.iter().copied()), &loaded.tools.encoder)?;
+        inputs.learn(&ranker, &plan.members(groups.iter().copied()), &*loaded.tools.encoder)?;
     }
     let recipe = config.recipe(loaded.models.clone());
     let own = Plan::new(&inputs, &recipe, &config.night, plan.started_at).run_id;

@@ -92,6 +92,10 @@ impl Hybrid {
         Ok(Self { table, label: R::LABEL, words: R::WORDS, is_empty, answers: Mutex::default() })
     }
 
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
     /// The matches of every question, in order, among the rows that `filter` lets through. One table is always asked
     /// with the same `cut`: answers are kept by filter and text.
     pub async fn search(

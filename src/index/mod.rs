@@ -40,8 +40,8 @@ pub use update::{TableReport, UpdateReport};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::domain::Digest;
-use crate::embed::{EmbedError, Encoder};
-use queries::QueryVectors;
+use crate::embed::{EmbedError, Encoder, Memory};
+use queries::Queries;
 use search::Searcher;
 use store::Store;
 
@@ -68,27 +68,27 @@ pub enum IndexError {
 /// answers do not depend on it.
 pub struct Index {
     store: Store,
-    encoder: Arc<Encoder>,
+    memory: Arc<Memory>,
     settings: Settings,
     /// What the last finished update left; `None` before the first.
     searcher: RwLock<Option<Arc<Searcher>>>,
     /// One update at a time.
     updating: tokio::sync::Mutex<()>,
-    query_vectors: QueryVectors,
+    queries: Queries,
 }
 
 impl Index {
     /// Opens the index at `uri` (a folder or `s3://bucket/prefix`), which need not exist yet. An index of another
     /// encoder or format is left alone until the next [`update`](Self::update) replaces it.
-    pub async fn open(uri: &str, encoder: Arc<Encoder>, settings: Settings) -> Result<Self, IndexError> {
-        let store = Store::connect(uri, &settings.storage, encoder.dimension()).await?;
+    pub async fn open(uri: &str, memory: Arc<Memory>, settings: Settings) -> Result<Self, IndexError> {
+        let store = Store::connect(uri, &settings.storage, memory.encoder().dimension()).await?;
         let index = Self {
             store,
-            encoder,
+            memory,
             settings,
             searcher: RwLock::new(None),
             updating: tokio::sync::Mutex::new(()),
-            query_vectors: QueryVectors::default(),
+            queries: Queries::default(),
         };
         index.reload().await?;
         Ok(index)
@@ -101,7 +101,7 @@ impl Index {
 
     /// Takes up what the tables hold now, if an update finished there.
     async fn reload(&self) -> Result<(), IndexError> {
-        let state = self.store.state().await?.filter(|state| state.fits(self.encoder.digest()));
+        let state = self.store.state().await?.filter(|state| state.fits(self.memory.encoder().digest()));
         let searcher = match state.and_then(|state| state.content) {
             Some(content) => Some(Arc::new(Searcher::open(&self.store, content).await?)),
             None => None,

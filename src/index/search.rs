@@ -115,6 +115,15 @@ impl Index {
         Ok(picks.iter().filter_map(hit).collect())
     }
 
+    /// The vectors of those of `texts` that are keywords of the corpus, as the encoder made them.
+    pub async fn keyword_vectors(
+        &self,
+        texts: &BTreeSet<&str>,
+    ) -> Result<BTreeMap<String, Vec<f32>>, IndexError> {
+        let texts: Vec<&str> = texts.iter().copied().collect();
+        self.store.vectors_of(self.searcher()?.keywords.table(), &texts).await
+    }
+
     /// The catalogue's product types with their vectors, as the encoder made them.
     pub async fn product_types(&self) -> Result<Vec<(String, Vec<f32>)>, IndexError> {
         self.store.vectors(&self.searcher()?.types, None).await
@@ -124,7 +133,7 @@ impl Index {
     async fn questions(&self, texts: &[String]) -> Result<Vec<Question>, IndexError> {
         let mut seen = BTreeSet::new();
         let texts: Vec<String> = texts.iter().filter(|text| seen.insert(text.as_str())).cloned().collect();
-        let vectors = self.query_vectors.of(&self.encoder, &texts).await?;
+        let vectors = self.queries.vectors(&self.memory, &texts).await?;
         Ok(texts.into_iter().zip(vectors).map(|(text, vector)| Question { text, vector }).collect())
     }
 }

@@ -80,7 +80,7 @@ impl Index {
         progress: &dyn Fn(u64),
     ) -> Result<UpdateReport, IndexError> {
         let _alone = self.updating.lock().await;
-        let encoder = self.encoder.digest();
+        let encoder = self.memory.encoder().digest();
         let state = self.store.state().await?;
         if !state.as_ref().is_some_and(|state| state.fits(encoder)) {
             tracing::info!(uri = self.store.uri(), "no index of this encoder and format: building one");
@@ -176,7 +176,7 @@ impl Work<'_> {
     /// Marks the index unfinished, before the first write.
     async fn mark(&mut self) -> Result<(), IndexError> {
         if !self.marked {
-            self.store().set_state(self.index.encoder.digest(), None).await?;
+            self.store().set_state(self.index.memory.encoder().digest(), None).await?;
             self.marked = true;
         }
         Ok(())
@@ -190,7 +190,7 @@ impl Work<'_> {
         let new: Vec<String> =
             texts.into_iter().filter(|text| !vectors.contains_key(*text)).map(str::to_owned).collect();
         for texts in new.chunks(TEXTS_A_STEP) {
-            let encoded = encode(&self.index.encoder, texts.to_vec()).await?;
+            let encoded = encode(self.index.memory.encoder(), texts.to_vec()).await?;
             vectors.extend(texts.iter().cloned().zip(encoded));
             (self.progress)(texts.len() as u64);
         }

@@ -123,7 +123,7 @@ pub struct Tools {
     pub themes: Student,
     /// Stage 2's; both share the base in the engine.
     pub keywords: Student,
-    pub encoder: Memory,
+    pub encoder: Arc<Memory>,
     pub evaluator: Evaluator,
     pub index: Index,
 }

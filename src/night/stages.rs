@@ -279,7 +279,11 @@ impl<'a> GroupRun<'a> {
     ) -> Result<Vec<(usize, ChosenPlacement)>, GroupError> {
         let watch = Stopwatch::start();
         let night = self.night;
-        let keywords = Keywords::new(night.settings.keywords, &self.tools.encoder)?;
+        let Tools { encoder, index, .. } = self.tools;
+        let candidates = sets.iter().flat_map(|(_, set)| &set.candidates);
+        let candidates = encoder.unknown(candidates.map(|candidate| candidate.text.as_str()));
+        encoder.remember(index.keyword_vectors(&candidates).await?);
+        let keywords = Keywords::new(night.settings.keywords, encoder)?;
         let mut questions = Vec::new();
         let mut asking = Vec::new();
         for (at, set) in sets {
@@ -395,7 +399,7 @@ impl<'a> GroupRun<'a> {
         let page = StockedPage { segment_id: context.segment_id.clone(), persona, placements, reserve };
         let shape = night.inputs.merchandising.page;
         let input = PageInput { page: &page, context, catalog: &night.inputs.catalog, rules: &rules, shape };
-        aiqa::judge_page(night.policy, &input, &self.tools.encoder)
+        aiqa::judge_page(night.policy, &input, &*self.tools.encoder)
     }
 
     fn story(&self, draft: &Draft<'a>, judged: JudgedPage, fits: &TitleFits) -> Result<PageStory, PageError> {

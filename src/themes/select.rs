@@ -76,6 +76,9 @@ impl Reading {
 /// an earlier one is left out: it could not be told apart.
 pub fn best_first(written: Vec<PlacementDesign>, bar: &Bar) -> Result<Vec<PlacementDesign>, EmbedError> {
     let signals = signals(bar.context, bar.encoder)?;
+    // All at once: a pass over a theme's few words costs nearly what one over a page's does.
+    let concepts = written.iter().flat_map(|theme| &theme.concepts).map(String::as_str);
+    bar.encoder.vectors(&Vec::from_iter(concepts))?;
     let mut titles = BTreeSet::new();
     let mut kept: Vec<Reading> = Vec::new();
     let mut judged = Vec::with_capacity(written.len());

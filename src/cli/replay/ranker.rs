@@ -7,7 +7,6 @@ use super::origin::Origin;
 use crate::cli::{Context, tools};
 use crate::domain::Digest;
 use crate::domain::manifest::to_bytes;
-use crate::embed::Memory;
 use crate::night::{Inputs, write_whole};
 use crate::rank::{self, RankerModel, TypeVectors};
 use crate::replay::RankerChoice;
@@ -23,8 +22,7 @@ pub fn learn(context: &Context, origin: &Origin, inputs: &mut Inputs) -> anyhow:
     if context.config.replay.ranker == RankerChoice::Rates {
         return Ok(());
     }
-    let (encoder, encoder_digest) = tools::encoder(context)?;
-    let memory = Memory::new(encoder);
+    let (memory, encoder_digest) = tools::encoder(context)?;
     let settings = &context.config.rank;
     let recipe = to_bytes(&settings.train).context("the recipe is no JSON")?;
     let parts = [&inputs.digest.as_bytes()[..], encoder_digest.as_bytes(), &recipe];
@@ -35,12 +33,12 @@ pub fn learn(context: &Context, origin: &Origin, inputs: &mut Inputs) -> anyhow:
     let model = if before.as_ref() == Some(&stamp) {
         RankerModel::load(&origin.ranker)?
     } else {
-        let vectors = TypeVectors::of(&inputs.catalog, &memory)?;
+        let vectors = TypeVectors::of(&inputs.catalog, &*memory)?;
         let model = rank::train(inputs.shop(&vectors), &settings.train)?;
         model.save(&origin.ranker)?;
         write_whole(&stamp_file, &to_bytes(&stamp).context("the stamp is no JSON")?)?;
         model
     };
     let segments = inputs.segments.iter().map(|segment| segment.segment_id.clone()).collect();
-    Ok(inputs.learn(&model, &segments, &memory)?)
+    Ok(inputs.learn(&model, &segments, &*memory)?)
 }

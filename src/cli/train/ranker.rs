@@ -7,7 +7,6 @@ use chrono::NaiveDate;
 
 use crate::config::clock::Stopwatch;
 use crate::domain::Digest;
-use crate::embed::Memory;
 use crate::night::{self, Inputs};
 use crate::rank::{self, Description, RankerModel, TypeVectors, Validation};
 
@@ -50,7 +49,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     let inputs = Inputs::load(from, &config.rank, context.clock.now().date_naive()).await?;
     progress.advance(1);
     let (encoder, _) = tools::encoder(context)?;
-    let vectors = TypeVectors::of(&inputs.catalog, &Memory::new(encoder))?;
+    let vectors = TypeVectors::of(&inputs.catalog, &*encoder)?;
     progress.advance(1);
     let model = train(&args, &inputs, &vectors, context)?;
     night::save_ranker(&model, &args.out, &config.publish).await?;

@@ -7,7 +7,7 @@ use endcap::domain::{Catalog, Keyword, KeywordId, KeywordKind, Product, ProductI
 use endcap::index::{Index, ProductFilter, Settings, UpdateReport};
 use tempfile::TempDir;
 
-use crate::embed::encoder;
+use crate::embed::memory;
 
 /// Title, aisle, tags. Each is stocked in two sizes; titles are types.
 pub const SHOP: &[(&str, &str, &[&str])] = &[
@@ -139,7 +139,7 @@ impl Shop {
 
 pub async fn open(dir: &TempDir) -> Index {
     let uri = dir.path().join("index").display().to_string();
-    Index::open(&uri, encoder(), Settings::default()).await.expect("open")
+    Index::open(&uri, memory(), Settings::default()).await.expect("open")
 }
 
 pub fn texts(texts: &[&str]) -> Vec<String> {
