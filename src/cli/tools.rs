@@ -1,7 +1,7 @@
 //! Loads what the verbs work with: models by their registry names, the index, AIQA's policy.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -15,7 +15,7 @@ use crate::domain::{Catalog, Digest, Keyword};
 use crate::embed::{Encoder, Evaluator, Memory};
 use crate::index::{Index, UpdateReport};
 use crate::ingest::{self, IngestError, Location};
-use crate::lm::{Adapter, Decoder, Engine, Model, ModelConfig, Tokenizer, Weights};
+use crate::lm::{Adapter, Decoder, Engine, LmError, Model, ModelConfig, Tokenizer, Weights};
 use crate::night::{self, IndexMark, Inputs, Progress, Student, Tools, Workspace};
 use crate::rank::RankerModel;
 
@@ -46,7 +46,7 @@ pub fn encoder(context: &Context) -> anyhow::Result<(Arc<Memory>, Digest)> {
     Ok((Arc::new(Memory::new(Arc::new(encoder))), files.files.digest))
 }
 
-/// The language model on its own thread, and who answers each stage with it.
+/// The language model, and who answers each stage with it.
 pub struct Students {
     pub engine: Engine,
     pub themes: Student,
@@ -55,18 +55,18 @@ pub struct Students {
     pub digests: BTreeMap<String, Digest>,
 }
 
-/// Loads the base once, and the adapters of both stages beside it.
+/// Checks the files of the base and of both stages' adapters. They are loaded, the base once, when the first question is asked.
 pub fn students(context: &Context) -> anyhow::Result<Students> {
     let models = &context.config.models;
     let base = files(context, &models.student, Kind::CausalLm)?.files;
-    let model = Model::load(weights(&models.student, &base)?, &context.config.device.open()?)?;
+    let path = weights(&models.student, &base)?.to_path_buf();
     let mut digests = BTreeMap::from([(models.student.clone(), base.digest)]);
-    let mut adapters = BTreeMap::new();
+    let mut folders = BTreeMap::new();
     for name in [&models.themes_adapter, &models.keywords_adapter] {
-        if !name.is_empty() && !adapters.contains_key(name) {
-            let (adapter, digest) = adapter(context, name, model.config())?;
-            adapters.insert(name.clone(), adapter);
-            digests.insert(name.clone(), digest);
+        if !name.is_empty() && !folders.contains_key(name) {
+            let files = adapter_files(context, name)?;
+            digests.insert(name.clone(), files.digest);
+            folders.insert(name.clone(), files.dir);
         }
     }
     let student = |name: &String| match digests.get(name) {
@@ -74,8 +74,16 @@ pub fn students(context: &Context) -> anyhow::Result<Students> {
         None => Student::base(base.digest),
     };
     let (themes, keywords) = (student(&models.themes_adapter), student(&models.keywords_adapter));
-    let model = model.with_adapters(adapters)?;
-    let engine = Engine::start(Decoder::new(model, context.config.decoder.clone()))?;
+    let (device, settings) = (context.config.device.open()?, context.config.decoder.clone());
+    let named = models.student.clone();
+    let engine = Engine::new(move || {
+        let model = Model::load(&path, &device)?;
+        let load = |(name, folder): (&String, &PathBuf)| {
+            Ok((name.clone(), adapter((name, folder), (&named, model.config()))?))
+        };
+        let adapters = folders.iter().map(load).collect::<Result<_, LmError>>()?;
+        Ok(Decoder::new(model.with_adapters(adapters)?, settings.clone()))
+    });
     Ok(Students { engine, themes, keywords, digests })
 }
 
@@ -110,8 +118,12 @@ pub fn trainable(context: &Context) -> anyhow::Result<Trainable> {
     let path = weights(&models.student, &base)?;
     let (weights, tokenizer) = (Weights::load(path)?, Tokenizer::load(path)?);
     let name = &models.themes_adapter;
-    let adapter = (!name.is_empty()).then(|| adapter(context, name, &weights.config)).transpose()?;
-    Ok(Trainable { weights, tokenizer, themes_adapter: adapter.map(|(adapter, _)| adapter) })
+    let load = || -> anyhow::Result<Adapter> {
+        let folder = adapter_files(context, name)?.dir;
+        Ok(adapter((name, &folder), (&models.student, &weights.config))?)
+    };
+    let themes_adapter = (!name.is_empty()).then(load).transpose()?;
+    Ok(Trainable { weights, tokenizer, themes_adapter })
 }
 
 /// A GGUF file, or the folder of a model in Hugging Face's layout.
@@ -129,17 +141,23 @@ pub fn weights<'a>(name: &str, files: &'a VerifiedFiles) -> anyhow::Result<&'a P
     }
 }
 
-fn adapter(context: &Context, name: &str, model: &ModelConfig) -> anyhow::Result<(Adapter, Digest)> {
+fn adapter_files(context: &Context, name: &str) -> anyhow::Result<VerifiedFiles> {
     let files = files(context, name, Kind::Lora)?.files;
     if let Some(file) = files.unlisted(&Adapter::FILES) {
         bail!("the registry entry {name:?} must pin {file}");
     }
-    let adapter = Adapter::load(&files.dir, model);
-    let base = &context.config.models.student;
-    let adapter = adapter.with_context(|| {
-        format!("adapter {name:?} was not trained on {base:?}; train one (docs/training.md), or name none in [models]")
-    })?;
-    Ok((adapter, files.digest))
+    Ok(files)
+}
+
+fn adapter(
+    (name, folder): (&str, &Path),
+    (base, model): (&str, &ModelConfig),
+) -> Result<Adapter, LmError> {
+    Adapter::load(folder, model).map_err(|source| LmError::NotOfBase {
+        adapter: name.into(),
+        base: base.into(),
+        source: Box::new(source),
+    })
 }
 
 /// AIQA's title rules over this shop's words.

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, oneshot};
 
 use super::decoder::{Answer, Decoder, Preamble, Request};
 use super::error::LmError;
 use super::tokenizer::Tokenizer;
-use super::weights::ModelConfig;
 
 /// Answers in the order of the requests, each with its own fate.
 pub type Answers = Vec<Result<Answer, LmError>>;
@@ -20,18 +19,24 @@ struct Job {
     reply: oneshot::Sender<Result<Answers, LmError>>,
 }
 
+/// Reads a model and lays it out.
+type Load = dyn Fn() -> Result<Decoder, LmError> + Send + Sync;
+
 /// A handle to the thread that owns a [`Decoder`]. Jobs run one after another; the thread ends with the last handle.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Engine {
-    jobs: mpsc::Sender<Job>,
-    tokenizer: Arc<Tokenizer>,
-    config: Arc<ModelConfig>,
+    load: Arc<Load>,
+    running: Arc<OnceCell<Running>>,
 }
 
-impl Engine {
-    pub fn start(mut decoder: Decoder) -> Result<Self, LmError> {
+struct Running {
+    jobs: mpsc::Sender<Job>,
+    tokenizer: Arc<Tokenizer>,
+}
+
+impl Running {
+    fn start(mut decoder: Decoder) -> Result<Self, LmError> {
         let tokenizer = decoder.model().tokenizer().clone();
-        let config = Arc::new(decoder.model().config().clone());
         let (jobs, queue) = mpsc::channel::<Job>();
         let serve = move || {
             for job in queue {
@@ -41,15 +46,29 @@ impl Engine {
             }
         };
         std::thread::Builder::new().name("endcap-lm".into()).spawn(serve).map_err(LmError::Thread)?;
-        Ok(Self { jobs, tokenizer, config })
+        Ok(Self { jobs, tokenizer })
+    }
+}
+
+impl Engine {
+    /// `load` is called when the first question comes, and again only if it failed: a process whose answers are all kept needs no
+    /// model.
+    pub fn new(load: impl Fn() -> Result<Decoder, LmError> + Send + Sync + 'static) -> Self {
+        Self { load: Arc::new(load), running: Arc::default() }
     }
 
-    pub fn tokenizer(&self) -> &Arc<Tokenizer> {
-        &self.tokenizer
+    /// The model's, which is loaded for it.
+    pub async fn tokenizer(&self) -> Result<&Arc<Tokenizer>, LmError> {
+        Ok(&self.running().await?.tokenizer)
     }
 
-    pub fn config(&self) -> &ModelConfig {
-        &self.config
+    async fn running(&self) -> Result<&Running, LmError> {
+        let start = || async {
+            let load = Arc::clone(&self.load);
+            let decoder = tokio::task::spawn_blocking(move || load()).await;
+            Running::start(decoder.map_err(|_| LmError::EngineGone)??)
+        };
+        self.running.get_or_try_init(start).await
     }
 
     /// [`Decoder::decode`] on the model's thread. `progress` is called there.
@@ -59,18 +78,9 @@ impl Engine {
         requests: Vec<Request>,
         progress: impl Fn(u64) + Send + 'static,
     ) -> Result<Answers, LmError> {
-        self.submit(preamble.into(), requests, Box::new(progress))?.await.map_err(|_| LmError::EngineGone)?
-    }
-
-    fn submit(
-        &self,
-        preamble: Preamble,
-        requests: Vec<Request>,
-        progress: Box<dyn Fn(u64) + Send>,
-    ) -> Result<oneshot::Receiver<Result<Answers, LmError>>, LmError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { preamble, requests, progress, reply };
-        self.jobs.send(job).map_err(|_| LmError::EngineGone)?;
-        Ok(answer)
+        let job = Job { preamble: preamble.into(), requests, progress: Box::new(progress), reply };
+        self.running().await?.jobs.send(job).map_err(|_| LmError::EngineGone)?;
+        answer.await.map_err(|_| LmError::EngineGone)?
     }
 }

@@ -15,6 +15,10 @@ pub enum LmError {
     Adapter { path: PathBuf, reason: String },
     #[error("the adapter does not fit: {0}")]
     Lora(String),
+    #[error(
+        "adapter {adapter:?} was not trained on {base:?}: {source}; train one (docs/training.md), or name none in [models]"
+    )]
+    NotOfBase { adapter: String, base: String, source: Box<LmError> },
     #[error("the model has no adapter {name:?}; it has: {known}")]
     UnknownAdapter { name: String, known: String },
     #[error("the model's shape is not supported: {0}")]

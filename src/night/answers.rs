@@ -98,7 +98,7 @@ impl Answers<'_> {
         let mut requests = Vec::new();
         let mut asked = Vec::new();
         for (at, path) in open {
-            match inquiry.questions[at].compile(self.engine.tokenizer()) {
+            match inquiry.questions[at].compile(self.engine.tokenizer().await?) {
                 Ok(request) => {
                     requests.push(request);
                     asked.push((at, path));

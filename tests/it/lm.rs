@@ -6,7 +6,8 @@ mod reference;
 pub mod tiny;
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use candle_core::Device;
 use endcap::lm::{
@@ -310,7 +311,17 @@ fn data_cannot_speak_for_the_system() {
 async fn the_engine_answers_from_its_own_thread() {
     let request = choose(&["soup", "soup mix", "tea"], 1, 2, 9);
     let expected = decode(&mut tiny::decoder(Settings::default()), "Shop.\n", std::slice::from_ref(&request));
-    let engine = Engine::start(tiny::decoder(Settings::default())).unwrap();
+    let loaded = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&loaded);
+    let engine = Engine::new(move || {
+        // The first call fails: nobody is told that there is a model, and the next question asks again.
+        match counted.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(LmError::Tokenizer("not yet".into())),
+            _ => Ok(tiny::decoder(Settings::default())),
+        }
+    });
+    assert_eq!(loaded.load(Ordering::SeqCst), 0, "nothing was asked yet");
+    assert!(engine.tokenizer().await.is_err());
     let job = |engine: Engine| {
         let requests = vec![request.clone()];
         async move { engine.decode(Prompt::from("Shop.\n"), requests, |_| {}).await }
@@ -320,4 +331,5 @@ async fn the_engine_answers_from_its_own_thread() {
         let answers: Vec<Answer> = answers.unwrap().into_iter().map(Result::unwrap).collect();
         assert_eq!(answers, expected);
     }
+    assert_eq!(loaded.load(Ordering::SeqCst), 2, "once for all");
 }
