@@ -149,10 +149,7 @@ fn adapter_files(context: &Context, name: &str) -> anyhow::Result<VerifiedFiles>
     Ok(files)
 }
 
-fn adapter(
-    (name, folder): (&str, &Path),
-    (base, model): (&str, &ModelConfig),
-) -> Result<Adapter, LmError> {
+fn adapter((name, folder): (&str, &Path), (base, model): (&str, &ModelConfig)) -> Result<Adapter, LmError> {
     Adapter::load(folder, model).map_err(|source| LmError::NotOfBase {
         adapter: name.into(),
         base: base.into(),

@@ -5,18 +5,29 @@
 /// for as it is.
 pub(super) fn holds(text: &str, phrase: &str) -> bool {
     let wanted = words(phrase);
-    if wanted.is_empty() {
+    if wanted.clone().next().is_none() {
         let sign = phrase.trim();
         return !sign.is_empty() && text.contains(sign);
     }
-    words(text).windows(wanted.len()).any(|window| window == wanted)
+    let mut from = words(text);
+    loop {
+        let mut ahead = from.clone();
+        if wanted.clone().all(|word| ahead.next().is_some_and(|found| is_same(found, word))) {
+            return true;
+        }
+        if from.next().is_none() {
+            return false;
+        }
+    }
 }
 
-fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect()
+fn words(text: &str) -> impl Iterator<Item = &str> + Clone {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+/// Every product's texts are held against every phrase, so nothing is allocated.
+fn is_same(a: &str, b: &str) -> bool {
+    a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase))
 }
 
 #[cfg(test)]
