@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod kept;
 mod support;
 
 mod aiqa;

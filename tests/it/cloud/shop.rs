@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::bucket::Bucket;
 use super::lambda::Function;
 use super::proxy::Proxy;
-use crate::night::reference;
+use crate::night::answers;
 use crate::s3_server;
 use crate::support::{inputs, project, site_packages};
 
@@ -47,7 +47,7 @@ impl Cloud {
         let client = runtime.block_on(s3_server::create_bucket(bucket));
         let bucket = Bucket::new(bucket, client, Arc::new(runtime));
         open_shop(&bucket, extra);
-        bucket.upload(&reference().path("work/answers"), "work/answers");
+        bucket.upload(answers(), "work/answers");
         Self { bucket, local: tempfile::tempdir().expect("temporary folder"), set: Vec::new() }
     }
 

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 
 use super::bucket::Bucket;
 use super::shop::{open_shop, put_segments, segments};
-use crate::night::reference;
+use crate::night::answers;
 use crate::s3_server::client_of;
 use crate::support::{inputs, project, site_packages};
 
@@ -59,7 +59,7 @@ impl Stack {
         // The SDKs find the emulator by their variables; LanceDB's store asks that plain HTTP be allowed.
         open_shop(&stack.inputs, &format!("{extra}\n[index.storage]\nallow_http = \"true\"\n"));
         stack.private.upload(&inputs().join("index"), "index");
-        stack.private.upload(&reference().path("work/answers"), "work/answers");
+        stack.private.upload(answers(), "work/answers");
         stack
     }
 
@@ -453,6 +453,6 @@ pub fn local_twin(stack: &Stack, extra: &str) -> crate::support::ShopFolder {
     }
     assert!(folder.join(contract::SEGMENTS).exists());
     let twin = crate::support::ShopFolder::with_index(&folder, &inputs().join("index"), extra);
-    crate::night::copy(&reference().path("work/answers"), &twin.path("work/answers"));
+    crate::support::copy(answers(), &twin.path("work/answers"));
     twin
 }
