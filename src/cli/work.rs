@@ -98,9 +98,9 @@ async fn compute(
     let mut loaded = trace::within(step!("models"), models).await?;
     require_index(&inputs, &loaded, workspace).await?;
     tools::recall(&loaded.tools).await?;
-    if let Some(ranker) = tools::ranker(context).await? {
+    let ranker = tools::ranker(context).await?;
+    if let Some(ranker) = &ranker {
         loaded.models.insert("ranker".into(), ranker.digest());
-        inputs.learn(&ranker, &plan.members(groups.iter().copied()), &*loaded.tools.encoder)?;
     }
     let recipe = config.recipe(loaded.models.clone());
     let own = Plan::new(&inputs, &recipe, &config.night, plan.started_at).run_id;
@@ -111,6 +111,9 @@ async fn compute(
             plan.run_id
         ))
         .into());
+    }
+    if let Some(ranker) = ranker {
+        inputs.learn(&ranker, &plan.members(groups.iter().copied()), &*loaded.tools.encoder)?;
     }
     let night = Night {
         inputs: &inputs,

@@ -211,7 +211,10 @@ impl Inputs {
         segments: &BTreeSet<SegmentId>,
         encoder: &dyn TextVectors,
     ) -> Result<(), RankError> {
-        let vectors = match model.description.text && !segments.is_empty() {
+        if segments.is_empty() {
+            return Ok(());
+        }
+        let vectors = match model.description.text {
             true => TypeVectors::of(&self.catalog, encoder)?,
             false => TypeVectors::none(),
         };

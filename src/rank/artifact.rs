@@ -141,29 +141,27 @@ impl RankerModel {
         // What was trained without text is scored without.
         let none = TypeVectors::none();
         let shop = if self.description.text { shop } else { Shop { vectors: &none, ..shop } };
-        if segments.is_empty() {
-            return Ok(LearnedRanker::default());
-        }
         let features = Features::new(shop, 0);
         let known: BTreeMap<&str, usize> =
             shop.history.segments.iter().map(String::as_str).zip(0..).collect();
-        let (seen, unseen): (Vec<&SegmentId>, Vec<&SegmentId>) =
-            segments.iter().partition(|segment| known.contains_key(segment.as_str()));
-        let mut scores: BTreeMap<SegmentId, Arc<[f32]>> = BTreeMap::new();
-        if unseen.is_empty() {
-            let places: Vec<usize> = seen.iter().map(|segment| known[segment.as_str()]).collect();
-            let probabilities = self.probabilities(&features, shop, &places)?;
-            scores.extend(seen.into_iter().cloned().zip(probabilities.into_iter().map(Arc::from)));
-        } else {
-            let everybody: Vec<usize> = (0..known.len()).collect();
-            let probabilities = self.probabilities(&features, shop, &everybody)?;
+        let is_seen = segments.iter().all(|segment| known.contains_key(segment.as_str()));
+        let wanted: Vec<usize> = match is_seen {
+            true => segments.iter().map(|segment| known[segment.as_str()]).collect(),
+            false => (0..known.len()).collect(),
+        };
+        let probabilities = self.probabilities(&features, shop, &wanted)?;
+        let mean: Option<Arc<[f32]>> = (!is_seen).then(|| {
             let visits = features.counts().members.iter().map(|members| members.visits);
             let weighed: Vec<(f64, &Vec<f32>)> = visits.zip(&probabilities).collect();
-            let mean: Arc<[f32]> = population(&weighed, shop.catalog.len()).into();
-            scores.extend(unseen.into_iter().map(|segment| (segment.clone(), Arc::clone(&mean))));
-            let of = |segment: &SegmentId| probabilities[known[segment.as_str()]].as_slice().into();
-            scores.extend(seen.into_iter().map(|segment| (segment.clone(), of(segment))));
-        }
+            population(&weighed, shop.catalog.len()).into()
+        });
+        let scored: BTreeMap<usize, Arc<[f32]>> =
+            wanted.into_iter().zip(probabilities.into_iter().map(Arc::from)).collect();
+        let of = |segment: &SegmentId| match known.get(segment.as_str()) {
+            Some(place) => scored.get(place).cloned(),
+            None => mean.clone(),
+        };
+        let scores = segments.iter().filter_map(|segment| Some((segment.clone(), of(segment)?))).collect();
         let places =
             shop.catalog.iter().zip(0..).map(|(product, at)| (product.product_id.clone(), at)).collect();
         Ok(LearnedRanker { places, segments: scores })

@@ -11,7 +11,8 @@ use super::recent::RecentRates;
 use super::shelves::Shelves;
 use super::trials::Trials;
 
-/// Purchases by the learned ranker, of the segments that it scored, or the purchase rates; recent and first purchases and affinities by counting.
+/// Purchases by the learned ranker, of the segments that it scored, or the purchase rates; recent and first purchases and
+/// affinities by counting.
 #[derive(Debug, Clone)]
 pub struct Forecast {
     shelves: Shelves,

@@ -9,7 +9,7 @@ use crate::domain::{Product, ProductId, SegmentId};
 ///
 /// A segment without a visit has the population's: the mean over segments, weighted by their visits. A product outside the
 /// catalogue has 0.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LearnedRanker {
     pub(super) places: HashMap<ProductId, u32>,
     /// In the catalogue's order.

@@ -1,8 +1,9 @@
-//! The ranker's folder in a bucket, where the refresh job writes it and everybody else reads it.
+//! The ranker's folder in a bucket, where the refresh job writes it and everybody else reads it, and nights with it.
 
 use endcap::night::{RankerFolderError, load_ranker, save_ranker};
 use endcap::publish::Settings;
 
+use super::shop::moved;
 use crate::rank::learned::trained;
 use crate::s3_server;
 
@@ -29,10 +30,20 @@ fn a_ranker_in_a_bucket_is_the_one_that_was_saved() {
     let function = cloud.function();
     let surveyed = function.answer(serde_json::json!({ "action": "survey" }));
     assert_eq!(surveyed["refresh_ranker"], true, "it was trained two weeks before");
-    function.answer(serde_json::json!({ "action": "plan" }));
+    let planned = function.answer(serde_json::json!({ "action": "plan" }));
     let runs = cloud.keys("work/runs/");
     let plan = runs.iter().find(|key| key.ends_with("plan.json")).expect("a plan");
     assert_eq!(cloud.json(plan)["provenance"]["models"]["ranker"], model.digest().to_hex());
+
+    assert!(model.description.text, "it reads the texts' vectors");
+    cloud.expect(0, &["index"]);
+    let run = planned["run_id"].as_str().expect("a run");
+    super::shop::expect(0, cloud.worker(run, None));
+    function.answer(serde_json::json!({ "action": "publish", "run_id": run }));
+    cloud.put_segments(&moved(&cloud.segments(), 1));
+    let report = cloud.expect(0, &["run", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report).expect("a report");
+    assert_eq!(report["segments"]["reused"], 3, "nothing changed, so nobody is scored: {report}");
 }
 
 #[test]
