@@ -160,8 +160,9 @@ struct KeywordsLine {
 
 async fn keywords(context: &Context, out: &mut impl Write) -> anyhow::Result<()> {
     let rows: Vec<Map<String, Value>> = lines()?;
-    let encoder = tools::encoder(context)?.0;
-    let stage = Keywords::new(&context.config.keywords, &encoder)?;
+    let (encoder, digest) = tools::encoder(context)?;
+    let relevance = tools::relevance(context, digest)?.map(|(model, _)| model);
+    let stage = Keywords::new(&context.config.keywords, &encoder, relevance.as_ref())?;
     let mut questions = Vec::new();
     let mut sets: Vec<(CandidateSet, bool)> = Vec::new();
     for (at, row) in rows.iter().enumerate() {

@@ -18,6 +18,7 @@ use crate::ingest::{self, IngestError, Location};
 use crate::lm::{Adapter, Decoder, Engine, LmError, Model, ModelConfig, Tokenizer, Weights};
 use crate::night::{self, IndexMark, Inputs, Progress, Student, Tools, Workspace};
 use crate::rank::RankerModel;
+use crate::relevance::RelevanceModel;
 
 use super::Context;
 
@@ -44,6 +45,20 @@ pub fn encoder(context: &Context) -> anyhow::Result<(Arc<Memory>, Digest)> {
     let device = context.config.device.open()?;
     let encoder = Encoder::load(&files.files.dir, &device, context.config.encoder.clone())?;
     Ok((Arc::new(Memory::new(Arc::new(encoder))), files.files.digest))
+}
+
+/// What stage 2's candidates are judged by, of the vectors of the encoder with `encoder`'s digest, and the digest of its files;
+/// `None` where the config names none.
+pub fn relevance(context: &Context, encoder: Digest) -> anyhow::Result<Option<(RelevanceModel, Digest)>> {
+    let name = &context.config.models.relevance;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let files = files(context, name, Kind::Relevance)?.files;
+    if let Some(file) = files.unlisted(&RelevanceModel::FILES[..2]) {
+        bail!("the registry entry {name:?} must pin {file}");
+    }
+    Ok(Some((RelevanceModel::load(&files.dir, encoder)?, files.digest)))
 }
 
 /// The language model, and who answers each stage with it.
@@ -95,6 +110,7 @@ pub fn digests(context: &Context) -> anyhow::Result<BTreeMap<String, Digest>> {
         (&models.themes_adapter, Kind::Lora),
         (&models.keywords_adapter, Kind::Lora),
         (&models.encoder, Kind::Encoder),
+        (&models.relevance, Kind::Relevance),
     ];
     let mut digests = BTreeMap::new();
     for (name, kind) in named {
@@ -237,11 +253,14 @@ pub async fn load(context: &Context, index_uri: &str, inputs: &Inputs) -> anyhow
     let (encoder, encoder_digest) = encoder(context)?;
     let Students { engine, themes, keywords: chooser, digests: mut models } = students(context)?;
     models.insert(context.config.models.encoder.clone(), encoder_digest);
+    let relevance = relevance(context, encoder_digest)?;
+    models.extend(relevance.as_ref().map(|(_, digest)| (context.config.models.relevance.clone(), *digest)));
+    let relevance = relevance.map(|(model, _)| model);
     let index = index(context, index_uri, &encoder).await?;
     let policy = policy(context, &inputs.catalog, &inputs.keywords)?;
     let evaluator = Evaluator::new(&inputs.catalog);
     Ok(Loaded {
-        tools: Tools { engine, themes, keywords: chooser, encoder, evaluator, index },
+        tools: Tools { engine, themes, keywords: chooser, encoder, relevance, evaluator, index },
         policy,
         models,
         encoder: encoder_digest,

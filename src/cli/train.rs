@@ -1,6 +1,8 @@
-//! `endcap train`: fine-tune a stage's adapter on the training set, grow the ranker's trees, or learn fusion's weights.
+//! `endcap train`: fine-tune a stage's adapter on the training set, learn which candidates are relevant, grow the ranker's trees, or
+//! learn fusion's weights.
 
 mod ranker;
+mod relevance;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +35,9 @@ enum What {
     /// Stage 2: candidates to keywords
     #[command(after_help = "Example:\n  endcap train keywords --share 0.25 --out out/train/keywords-quarter")]
     Keywords(Run),
+    /// What stage 2's candidates are judged by, from graded candidates
+    #[command(after_help = "Example:\n  endcap train relevance --out out/train/relevance")]
+    Relevance(relevance::Args),
     /// The learned ranker, from the input tables
     #[command(
         after_help = "Examples:\n  endcap train ranker --out out/ranker     # then set rank.model = \"out/ranker\"\n  endcap train ranker --model ours.txt     # calibrate a LightGBM model of the same features"
@@ -105,6 +110,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             let corpus = Corpus::Keywords(read_keywords(&path)?);
             train(&run, &path, corpus, &settings.keywords, context)
         }
+        What::Relevance(args) => relevance::run(&args, context),
         What::Ranker(args) => ranker::run(args, context).await,
         What::Fusion(args) => tune(args, context).await,
         What::Convert(convert) => {

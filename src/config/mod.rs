@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::Digest;
 use crate::lm::DeviceChoice;
 use crate::{
-    aiqa, distill, embed, fuse, index, ingest, keywords, lm, night, publish, rank, replay, themes, train,
+    aiqa, distill, embed, fuse, index, ingest, keywords, lm, night, publish, rank, relevance, replay, themes,
+    train,
 };
 
 /// A config that cannot be used. The command line answers with exit code 64.
@@ -56,6 +57,7 @@ pub struct Config {
     pub encoder: embed::Settings,
     pub index: index::Settings,
     pub aiqa: aiqa::Settings,
+    pub relevance: relevance::Recipe,
     pub rank: rank::Settings,
     pub fuse: fuse::Settings,
     pub publish: publish::Settings,
@@ -119,6 +121,8 @@ pub struct Models {
     pub keywords_adapter: String,
     /// The sentence encoder of retrieval and AIQA.
     pub encoder: String,
+    /// What stage 2's candidates are judged by beside the language model; empty: nothing learned.
+    pub relevance: String,
 }
 
 impl Default for Models {
@@ -129,6 +133,7 @@ impl Default for Models {
             themes_adapter: "smollm2-135m-themes".into(),
             keywords_adapter: "smollm2-135m-keywords".into(),
             encoder: "all-minilm-l6-v2".into(),
+            relevance: "minilm-relevance".into(),
         }
     }
 }
@@ -151,13 +156,14 @@ impl Config {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        let checks: [(&'static str, Result<(), String>); 13] = [
+        let checks: [(&'static str, Result<(), String>); 14] = [
             ("themes", self.themes.validate()),
             ("keywords", self.keywords.validate()),
             ("decoder", self.decoder.validate()),
             ("encoder", self.encoder.validate()),
             ("index", self.index.validate()),
             ("aiqa", self.aiqa.validate()),
+            ("relevance", self.relevance.validate()),
             ("rank", self.rank.validate()),
             ("fuse", self.fuse.validate()),
             ("publish", self.publish.validate()),
@@ -195,7 +201,7 @@ impl Config {
         let index = self.index.shaping();
         let shaping = (
             (&self.models.student, &self.models.encoder, self.device),
-            (&self.models.themes_adapter, &self.models.keywords_adapter),
+            (&self.models.themes_adapter, &self.models.keywords_adapter, &self.models.relevance),
             (&self.themes, &self.keywords, &self.encoder, &index),
             (&self.aiqa, self.rank.shaping(), &self.fuse),
             self.night.shaping(),
@@ -210,7 +216,7 @@ impl Config {
         let index = self.index.shaping();
         let shaping = (
             (&self.models.student, &self.models.encoder, self.device),
-            (&self.models.themes_adapter, &self.models.keywords_adapter),
+            (&self.models.themes_adapter, &self.models.keywords_adapter, &self.models.relevance),
             (&self.themes, &self.keywords, &self.encoder, &index, &self.aiqa),
             self.night.shaping(),
         );

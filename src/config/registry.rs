@@ -57,6 +57,8 @@ pub enum Kind {
     Encoder,
     /// What fine-tuning added to a [`CausalLm`](Self::CausalLm), in PEFT's files.
     Lora,
+    /// Judges stage 2's candidates by an [`Encoder`](Self::Encoder)'s vectors.
+    Relevance,
 }
 
 impl fmt::Display for Kind {
@@ -65,6 +67,7 @@ impl fmt::Display for Kind {
             Self::CausalLm => "causal-lm",
             Self::Encoder => "encoder",
             Self::Lora => "lora",
+            Self::Relevance => "relevance",
         })
     }
 }

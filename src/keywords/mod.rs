@@ -7,10 +7,11 @@ use minijinja::Environment;
 use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::stage::{Candidate, CandidateSet, ChosenPlacement};
+use crate::domain::stage::{Candidate, CandidateSet, ChosenPlacement, PlacementDesign};
 use crate::domain::{Digest, SegmentId};
-use crate::embed::{EmbedError, Memory, cosine};
+use crate::embed::Memory;
 use crate::lm::{Choices, Form, Prompt, Question, Sampling};
+use crate::relevance::{Asked, Nearness, RelevanceError, RelevanceModel};
 
 /// A versioned set of template files.
 pub struct Template {
@@ -43,10 +44,12 @@ pub struct Settings {
     pub min: usize,
     /// Most keywords a placement; `min`..=20.
     pub max: usize,
-    /// How much a candidate's cosine to its nearest concept counts beside the model, nats per unit; 0 leaves it to the model.
+    /// How much a candidate's learned relevance (`models.relevance`), log-odds, counts beside the language model; 0 leaves it out.
+    pub relevance: f32,
+    /// Without a model of relevance: how much a candidate's cosine to its nearest concept counts, nats per unit; 0 leaves it out.
     pub affinity: f32,
-    /// How much a candidate loses for every other that is nearer to the same concept, nats; 0 leaves it to the model. It
-    /// makes the choice cover all concepts.
+    /// How much a candidate loses for every other that is nearer to the same concept, nats; 0 leaves it out. It makes the
+    /// choice cover all concepts.
     pub coverage: f32,
     /// Added to the logit of ending the list, nats; above 0 makes lists shorter.
     pub ending: f32,
@@ -67,6 +70,7 @@ impl Default for Settings {
             candidates: 40,
             min: 5,
             max: 8,
+            relevance: 4.0,
             affinity: 30.0,
             coverage: 1.0,
             ending: 0.0,
@@ -86,9 +90,12 @@ impl Settings {
                 self.min, self.max
             ));
         }
-        for (name, nats) in
-            [("affinity", self.affinity), ("coverage", self.coverage), ("ending", self.ending)]
-        {
+        for (name, nats) in [
+            ("relevance", self.relevance),
+            ("affinity", self.affinity),
+            ("coverage", self.coverage),
+            ("ending", self.ending),
+        ] {
             if !(0.0..=100.0).contains(&nats) {
                 return Err(format!("{name} = {nats} is not within 0..=100"));
             }
@@ -102,8 +109,8 @@ impl Settings {
 pub enum KeywordsError {
     #[error("template {version} is broken: {source}")]
     Template { version: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("segment {segment}: its concepts could not be embedded: {source}")]
-    Embed { segment: SegmentId, source: EmbedError },
+    #[error("segment {segment}: its candidates could not be judged: {source}")]
+    Relevance { segment: SegmentId, source: RelevanceError },
     #[error(
         "the answer names candidate {index} of {candidates}; the cached answer belongs to other candidates"
     )]
@@ -114,6 +121,7 @@ pub enum KeywordsError {
 pub struct Keywords<'a> {
     settings: &'a Settings,
     encoder: &'a Memory,
+    relevance: Option<&'a RelevanceModel>,
     template: Template,
     prefix: Prompt,
 }
@@ -136,10 +144,14 @@ struct Example {
 }
 
 impl<'a> Keywords<'a> {
-    pub fn new(settings: &'a Settings, encoder: &'a Memory) -> Result<Self, KeywordsError> {
+    pub fn new(
+        settings: &'a Settings,
+        encoder: &'a Memory,
+        relevance: Option<&'a RelevanceModel>,
+    ) -> Result<Self, KeywordsError> {
         let template = V1;
         let prefix = template.prefix(settings.examples)?;
-        Ok(Self { settings, encoder, template, prefix })
+        Ok(Self { settings, encoder, relevance, template, prefix })
     }
 
     /// Version of the templates, part of every answer's key.
@@ -167,9 +179,10 @@ impl<'a> Keywords<'a> {
         let parts =
             [&seed.to_le_bytes()[..], b"keywords", segment.as_str().as_bytes(), set.design.title.as_bytes()];
         let max = self.settings.max.min(texts.len());
+        let PlacementDesign { title, concepts, .. } = &set.design;
         let prior = self
-            .prior(&set.design.concepts, &texts)
-            .map_err(|source| KeywordsError::Embed { segment: segment.clone(), source })?;
+            .prior(&Asked { title, concepts, candidates: &texts })
+            .map_err(|source| KeywordsError::Relevance { segment: segment.clone(), source })?;
         let form = Form::Choices(Choices {
             prior,
             ending: self.settings.ending,
@@ -181,30 +194,25 @@ impl<'a> Keywords<'a> {
         Ok(Some(Question { prompt, form, sampling, max_tokens, seed: Digest::of_parts(parts).seed() }))
     }
 
-    /// Log-weights of the candidates: near a concept is good, and being the nearest to one is better.
-    fn prior(&self, concepts: &[String], candidates: &[String]) -> Result<Vec<f32>, EmbedError> {
-        let Settings { affinity, coverage, .. } = *self.settings;
-        if concepts.is_empty() || (affinity == 0.0 && coverage == 0.0) {
+    /// Log-weights of the candidates: relevant is good, and being the nearest to a concept is better.
+    fn prior(&self, asked: &Asked<'_>) -> Result<Vec<f32>, RelevanceError> {
+        let Settings { relevance, affinity, coverage, .. } = *self.settings;
+        let model = self.relevance.filter(|_| relevance > 0.0);
+        if asked.concepts.is_empty() || (model.is_none() && affinity == 0.0 && coverage == 0.0) {
             return Ok(Vec::new());
         }
-        let concepts = self.encoder.vectors(&concepts.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let candidates = self.encoder.vectors(&candidates.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let mut nearest = vec![f32::NEG_INFINITY; candidates.len()];
-        let mut rank = vec![usize::MAX; candidates.len()];
-        for concept in &concepts {
-            let cosines: Vec<f32> = candidates.iter().map(|candidate| cosine(concept, candidate)).collect();
-            let mut order: Vec<usize> = (0..candidates.len()).collect();
-            order.sort_by(|a, b| cosines[*b].total_cmp(&cosines[*a]).then(a.cmp(b)));
-            for (place, at) in order.into_iter().enumerate() {
-                nearest[at] = nearest[at].max(cosines[at]);
-                rank[at] = rank[at].min(place);
+        let near = Nearness::new(asked, self.encoder)?;
+        let mut weights: Vec<f32> = match model {
+            Some(model) => {
+                let odds = model.log_odds(asked, &near, self.encoder)?;
+                odds.into_iter().map(|odds| relevance * odds).collect()
             }
+            None => (0..asked.candidates.len()).map(|at| affinity * near.cosine(at)).collect(),
+        };
+        for (at, weight) in weights.iter_mut().enumerate() {
+            *weight -= coverage * near.place(at) as f32;
         }
-        Ok(nearest
-            .iter()
-            .zip(rank)
-            .map(|(cosine, rank)| affinity * cosine - coverage * rank as f32)
-            .collect())
+        Ok(weights)
     }
 
     /// The placement with the candidates the answer chose, in its order.

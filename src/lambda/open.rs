@@ -71,6 +71,7 @@ async fn models(config: &Config) -> Result<BTreeMap<String, Digest>, LambdaError
         (&models.themes_adapter, Kind::Lora),
         (&models.keywords_adapter, Kind::Lora),
         (&models.encoder, Kind::Encoder),
+        (&models.relevance, Kind::Relevance),
     ];
     let mut digests = BTreeMap::new();
     for (name, kind) in named.into_iter().filter(|(name, _)| !name.is_empty()) {

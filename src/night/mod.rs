@@ -42,6 +42,7 @@ use crate::index::Index;
 use crate::ingest::IngestError;
 use crate::lm::{Engine, Usage};
 use crate::publish::{self, PublishError, StoreError};
+use crate::relevance::RelevanceModel;
 use crate::trace::{self, step};
 use crate::{keywords, themes};
 
@@ -124,6 +125,8 @@ pub struct Tools {
     /// Stage 2's; both share the base in the engine.
     pub keywords: Student,
     pub encoder: Arc<Memory>,
+    /// What stage 2's candidates are judged by.
+    pub relevance: Option<RelevanceModel>,
     pub evaluator: Evaluator,
     pub index: Index,
 }

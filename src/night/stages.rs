@@ -279,11 +279,11 @@ impl<'a> GroupRun<'a> {
     ) -> Result<Vec<(usize, ChosenPlacement)>, GroupError> {
         let watch = Stopwatch::start();
         let night = self.night;
-        let Tools { encoder, index, .. } = self.tools;
+        let Tools { encoder, relevance, index, .. } = self.tools;
         let candidates = sets.iter().flat_map(|(_, set)| &set.candidates);
         let candidates = encoder.unknown(candidates.map(|candidate| candidate.text.as_str()));
         encoder.remember(index.keyword_vectors(&candidates).await?);
-        let keywords = Keywords::new(night.settings.keywords, encoder)?;
+        let keywords = Keywords::new(night.settings.keywords, encoder, relevance.as_ref())?;
         let mut questions = Vec::new();
         let mut asking = Vec::new();
         for (at, set) in sets {

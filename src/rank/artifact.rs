@@ -9,13 +9,14 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Digest, SegmentId};
+use crate::trees::Trees;
 
 use super::calibration::Calibration;
 use super::card;
 use super::features::{Features, Shop};
 use super::learned::{LearnedRanker, population};
 use super::schema::{Feature, schema_digest};
-use super::{RankError, Recipe, Trees, TypeVectors};
+use super::{RankError, Recipe, TypeVectors};
 
 const FORMAT: &str = "endcap.ranker/v1";
 const MODEL: &str = "model.txt";
@@ -98,8 +99,7 @@ impl RankerModel {
             let (found, expected) = (found.to_hex(), description.model.to_hex());
             return Err(RankError::Altered { path, found, expected });
         }
-        let trees = Trees::parse(&text, &path)?;
-        check_features(&path, &text, &trees)?;
+        let trees = parse(&text, &path)?;
         Ok(Self { description, trees, text })
     }
 
@@ -176,7 +176,7 @@ impl RankerModel {
     ) -> Result<Vec<Vec<f32>>, RankError> {
         let score = |&segment: &usize| {
             let name = &shop.history.segments[segment];
-            let outputs = self.trees.predict_batch(name, &features.batch(segment))?;
+            let outputs = self.outputs(name, &features.batch(segment))?;
             let calibration = &self.description.calibration;
             Ok(outputs.into_iter().map(|output| calibration.probability(output) as f32).collect())
         };
@@ -216,15 +216,12 @@ fn difference(found: &[String]) -> String {
     }
 }
 
-/// The model's own feature names must be the schema's, in its order.
-pub(super) fn check_features(path: &Path, text: &str, trees: &Trees) -> Result<(), RankError> {
-    let names = text.lines().find_map(|line| line.strip_prefix("feature_names=")).unwrap_or_default();
-    let found: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
-    if trees.features() == Feature::ALL.len()
-        && found.iter().eq(Feature::ALL.iter().map(|feature| feature.name()))
-    {
-        return Ok(());
+/// Trees whose own feature names are the schema's, in its order; `path` is for messages.
+pub(super) fn parse(text: &str, path: &Path) -> Result<Trees, RankError> {
+    let fail = |reason: String| RankError::Model { path: path.into(), reason };
+    let trees = Trees::parse(text).map_err(|error| fail(error.to_string()))?;
+    if trees.names().iter().eq(Feature::ALL.iter().map(|feature| feature.name())) {
+        return Ok(trees);
     }
-    let reason = format!("{} features; {}", trees.features(), difference(&found));
-    Err(RankError::Model { path: path.into(), reason })
+    Err(fail(format!("{} features; {}", trees.features(), difference(trees.names()))))
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::trees::TreesError;
+
 /// Why a ranker cannot be trained, read or used.
 #[derive(Debug, thiserror::Error)]
 pub enum RankError {
@@ -24,8 +26,8 @@ pub enum RankError {
     Columns { found: Vec<String>, expected: Vec<&'static str> },
     #[error("the encoder failed on the product types: {0}")]
     Vectors(Box<dyn std::error::Error + Send + Sync>),
-    #[error("the trees could not be grown: {0}")]
-    Grow(String),
+    #[error(transparent)]
+    Trees(#[from] TreesError),
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{path} is not a ranker's description: {source}")]

@@ -3,6 +3,8 @@
 use chrono::Days;
 use rayon::prelude::*;
 
+use crate::trees::Table;
+
 use super::features::{Features, Row, Shop};
 use super::history::Labels;
 use super::schema::Feature;
@@ -40,6 +42,10 @@ impl Examples {
             examples
         };
         (0..labels.visits.len()).into_par_iter().map(of_segment).collect::<Vec<_>>().into_iter().collect()
+    }
+
+    pub(super) fn table(&self) -> Table<'_, Row> {
+        Table { rows: &self.rows, labels: &self.labels, weights: &self.weights }
     }
 
     /// Refuses a row that holds a number that is not finite.

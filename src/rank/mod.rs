@@ -25,14 +25,11 @@
 //! A segment without a visit has `r = π` throughout: the population's score.
 
 //! # The learned ranker
-//! [`train`] grows gradient-boosted trees (Friedman, "Greedy function approximation", Annals of Statistics 29(5), 2001;
-//! second-order and histogram-based as in Chen & Guestrin, "XGBoost", KDD 2016, and Ke et al., "LightGBM", NIPS 2017) on
-//! [`Feature`]s as of earlier days and what was bought in the days after; a [`LearnedRanker`] holds its scores behind the
-//! same door. The trees are kept as a LightGBM text model, so LightGBM reads ours and we read LightGBM's.
+//! [`train`] grows gradient-boosted [`trees`](crate::trees) on [`Feature`]s as of earlier days and what was bought in the days
+//! after; a [`LearnedRanker`] holds its scores behind the same door.
 
 mod artifact;
 mod baskets;
-mod bins;
 mod builder;
 mod calibration;
 mod card;
@@ -47,10 +44,10 @@ mod learned;
 mod rates;
 mod recent;
 mod schema;
+mod scoring;
 mod settings;
 mod shelves;
 mod training;
-mod trees;
 mod trials;
 mod vectors;
 
@@ -66,5 +63,4 @@ pub use rates::PurchaseRates;
 pub use schema::{FEATURES, Feature, schema, schema_digest};
 pub use settings::{Recipe, Settings};
 pub use training::{adopt, train};
-pub use trees::Trees;
 pub use vectors::{BoxError, TextVectors, TypeVectors};

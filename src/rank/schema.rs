@@ -16,6 +16,9 @@ macro_rules! features {
             /// In the order of the columns.
             pub const ALL: [Self; [$($name,)*].len()] = [$(Self::$variant,)*];
 
+            /// All names, in that order.
+            pub const NAMES: [&'static str; [$($name,)*].len()] = [$($name,)*];
+
             /// The column's name, as in `model.txt`.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }

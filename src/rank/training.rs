@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use crate::domain::Digest;
+use crate::trees::{Grown, Growth, Table, grow};
 
-use super::artifact::{Description, RankerModel, Validation, check_features};
+use super::artifact::{Description, RankerModel, Validation, parse};
 use super::calibration::Calibration;
 use super::examples::{Examples, window};
-use super::features::{Features, Shop};
+use super::features::{Features, Row, Shop};
 use super::history::Labels;
 use super::schema::{Feature, schema_digest};
-use super::trees::{Grown, grow};
-use super::{RankError, Recipe, Trees};
+use super::{RankError, Recipe};
 
 /// Trains a ranker on what was bought before the history's `as_of`; later days are not in a history.
 ///
@@ -31,7 +31,8 @@ pub fn train(shop: Shop<'_>, recipe: &Recipe) -> Result<RankerModel, RankError> 
     }
     training.check()?;
     let judge = Judge::new(shop, held_out, recipe)?;
-    let grown = grow(&training, &judge.examples, recipe)?;
+    let held_out = Some((judge.examples.table(), recipe.patience));
+    let grown = grow(&growth(recipe), training.table(), held_out)?;
     judge.finish(grown, training.rows.len(), Path::new("model.txt"))
 }
 
@@ -43,6 +44,19 @@ pub fn train(shop: Shop<'_>, recipe: &Recipe) -> Result<RankerModel, RankError> 
 pub fn adopt(shop: Shop<'_>, recipe: &Recipe, text: String, path: &Path) -> Result<RankerModel, RankError> {
     let judge = Judge::new(shop, recipe.origins().1, recipe)?;
     judge.finish(Grown { text, importance: Vec::new() }, 0, path)
+}
+
+fn growth(recipe: &Recipe) -> Growth<'static> {
+    Growth {
+        names: &Feature::NAMES,
+        trees: recipe.trees,
+        learning_rate: recipe.learning_rate,
+        leaves: recipe.leaves,
+        min_leaf_weight: recipe.min_leaf_purchases,
+        l2: recipe.l2,
+        bins: recipe.bins,
+        seed: recipe.seed,
+    }
 }
 
 /// The held-out window.
@@ -64,9 +78,9 @@ impl<'a> Judge<'a> {
     }
 
     fn finish(self, grown: Grown, training_rows: usize, path: &Path) -> Result<RankerModel, RankError> {
-        let trees = Trees::parse(&grown.text, path)?;
-        check_features(path, &grown.text, &trees)?;
-        let outputs: Vec<f64> = self.examples.rows.iter().map(|row| trees.output(row)).collect();
+        let trees = parse(&grown.text, path)?;
+        let output = |row: &Row| trees.predict(&row.map(f64::from));
+        let outputs: Vec<f64> = self.examples.rows.iter().map(output).collect::<Result<_, _>>()?;
         let calibration = Calibration::fit(&outputs, &self.examples.labels, &self.examples.weights);
         let (training_origins, held_out_origin) = self.recipe.origins();
         let own = training_rows > 0;

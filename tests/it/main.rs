@@ -24,6 +24,7 @@ mod prepare;
 mod publish;
 mod rank;
 mod registry;
+mod relevance;
 mod replay;
 mod rules;
 mod s3_server;

@@ -7,12 +7,13 @@ use crate::aiqa::TitlePolicy;
 use crate::config::Config;
 use crate::domain::stage::{Candidate, CandidateSet, PlacementDesign};
 use crate::domain::training::KeywordExample;
-use crate::domain::{KeywordId, SegmentContext, SegmentId};
+use crate::domain::{Digest, KeywordId, SegmentContext, SegmentId};
 use crate::embed::Memory;
 use crate::eval::{Answers, Cases, System};
 use crate::keywords::{self, Keywords};
 use crate::lm::Question;
 use crate::night::{self, Answered, Inquiry, Progress, Student, Workspace};
+use crate::relevance::RelevanceModel;
 use crate::themes::{self, Brief, Mode, Themes};
 use crate::train::{self, Corpus};
 
@@ -38,7 +39,7 @@ fn setup(system: System, config: &Config) -> Setup {
     };
     Setup {
         themes: themes::Settings { mode: Mode::Free, examples, ..themes },
-        keywords: keywords::Settings { affinity: 0.0, coverage: 0.0, examples, ..keywords },
+        keywords: keywords::Settings { relevance: 0.0, affinity: 0.0, coverage: 0.0, examples, ..keywords },
     }
 }
 
@@ -47,6 +48,7 @@ pub struct Asker<'a> {
     config: &'a Config,
     policy: &'a TitlePolicy,
     memory: &'a Memory,
+    relevance: Option<RelevanceModel>,
     students: Students,
     base: Student,
     trainable: Trainable,
@@ -58,15 +60,16 @@ impl<'a> Asker<'a> {
     pub async fn new(
         context: &'a Context,
         policy: &'a TitlePolicy,
-        memory: &'a Memory,
+        (memory, encoder): (&'a Memory, Digest),
     ) -> anyhow::Result<Self> {
         let students = tools::students(context)?;
         let base = Student::base(students.digests[&context.config.models.student]);
         let workspace = tools::workspace(context).await?;
         let progress = progress::reporter();
         let trainable = tools::trainable(context)?;
+        let relevance = tools::relevance(context, encoder)?.map(|(model, _)| model);
         let config = &context.config;
-        Ok(Self { config, policy, memory, students, base, trainable, workspace, progress })
+        Ok(Self { config, policy, memory, relevance, students, base, trainable, workspace, progress })
     }
 
     /// Both stages of one system over all cases.
@@ -129,7 +132,7 @@ impl<'a> Asker<'a> {
         settings: &keywords::Settings,
         examples: &[KeywordExample],
     ) -> anyhow::Result<Vec<Vec<String>>> {
-        let stage = Keywords::new(settings, self.memory)?;
+        let stage = Keywords::new(settings, self.memory, self.relevance.as_ref())?;
         let mut questions = Vec::with_capacity(examples.len());
         let mut sets = Vec::with_capacity(examples.len());
         for example in examples {

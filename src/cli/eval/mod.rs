@@ -76,7 +76,7 @@ async fn students(args: StudentsArgs, context: &Context) -> anyhow::Result<Exit>
     let cases = held_out.cases();
     let taxonomy = Taxonomy::committed()?;
     let policy = tools::taxonomy_policy(context, &taxonomy)?;
-    let memory = tools::encoder(context)?.0;
+    let (memory, encoder) = tools::encoder(context)?;
     let shelf = Shelf::new(product_types(taxonomy), &memory)?;
     let judge = match args.judge {
         JudgeChoice::Rubric => Rubric::new(&policy, &shelf, &memory),
@@ -86,7 +86,7 @@ async fn students(args: StudentsArgs, context: &Context) -> anyhow::Result<Exit>
         System::ALL.into_iter().filter(|system| *system != System::Teacher).filter(wanted).collect();
     let mut answers = Vec::new();
     if !asked.is_empty() {
-        let asker = ask::Asker::new(context, &policy, &memory).await?;
+        let asker = ask::Asker::new(context, &policy, (&memory, encoder)).await?;
         for system in asked {
             answers.push(asker.answers(system, &cases).await?);
         }

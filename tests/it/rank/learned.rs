@@ -9,8 +9,9 @@ use chrono::{Days, NaiveDate};
 use endcap::domain::{Catalog, Product, SegmentId};
 use endcap::rank::{
     BoxError, FEATURES, Feature, History, HistoryBuilder, LearnedRanker, Line, RankError, RankerModel,
-    Recipe, Shop, TextVectors, Trees, TypeVectors, adopt, schema, train,
+    Recipe, Shop, TextVectors, TypeVectors, adopt, schema, train,
 };
+use endcap::trees::Trees;
 use serde_json::Value;
 
 use crate::support;
@@ -181,7 +182,7 @@ fn lightgbms_own_models_score_as_lightgbm_scores_them() {
     let expected: Value = serde_json::from_str(&lightgbm("expected.json")).expect("JSON");
     let rows: Vec<Vec<Option<f64>>> = serde_json::from_value(expected["rows"].clone()).expect("rows");
     for name in ["lambdarank", "binary", "cross_entropy", "poisson"] {
-        let trees = Trees::parse(&lightgbm(&format!("{name}.txt")), Path::new(name)).expect(name);
+        let trees = Trees::parse(&lightgbm(&format!("{name}.txt"))).expect(name);
         assert_eq!((trees.features(), trees.trees()), (5, 12));
         let answers: Vec<f64> = serde_json::from_value(expected[name].clone()).expect("answers");
         assert_eq!(rows.len(), answers.len());
@@ -348,8 +349,6 @@ fn a_lightgbm_model_of_the_same_features_is_taken_and_one_of_others_is_not() {
 fn a_table_with_nan_or_other_columns_is_not_scored() {
     let owned = Owned::new(&rows(84));
     let model = train(owned.shop(), &recipe()).expect("train");
-    let text = String::from_utf8(saved(&model)[0].1.clone()).expect("text");
-    let trees = Trees::parse(&text, Path::new("model.txt")).expect("parse");
     let table = |price: f32| {
         let column = |feature: &Feature| {
             let value = if *feature == Feature::Price { price } else { 0.5 };
@@ -357,11 +356,11 @@ fn a_table_with_nan_or_other_columns_is_not_scored() {
         };
         RecordBatch::try_new(schema(), Feature::ALL.iter().map(column).collect()).expect("table")
     };
-    assert_eq!(trees.predict_batch("s0", &table(2.0)).expect("finite").len(), 2);
-    let message = trees.predict_batch("s0", &table(f32::NAN)).expect_err("NaN").to_string();
+    assert_eq!(model.outputs("s0", &table(2.0)).expect("finite").len(), 2);
+    let message = model.outputs("s0", &table(f32::NAN)).expect_err("NaN").to_string();
     assert!(message.contains("s0") && message.contains("row 2") && message.contains("price"), "{message}");
     let fewer = table(2.0).project(&(1..FEATURES).collect::<Vec<_>>()).expect("project");
-    assert!(matches!(trees.predict_batch("s0", &fewer), Err(RankError::Columns { .. })));
+    assert!(matches!(model.outputs("s0", &fewer), Err(RankError::Columns { .. })));
 }
 
 #[test]

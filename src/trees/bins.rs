@@ -3,17 +3,14 @@
 
 use rayon::prelude::*;
 
-use super::features::Row;
-use super::schema::FEATURES;
-
 /// The cuts of each feature, ascending: a value's bin is the number of cuts at or below it.
 pub(super) struct Bins(Vec<Vec<f32>>);
 
 impl Bins {
     /// At most `most` bins a feature; where there are no more distinct values, a bin each.
-    pub(super) fn new(rows: &[Row], most: usize) -> Self {
+    pub(super) fn new<R: AsRef<[f32]> + Sync>(rows: &[R], features: usize, most: usize) -> Self {
         let cuts = |feature: usize| {
-            let mut values: Vec<f32> = rows.iter().map(|row| row[feature]).collect();
+            let mut values: Vec<f32> = rows.iter().map(|row| row.as_ref()[feature]).collect();
             values.sort_unstable_by(f32::total_cmp);
             let mut distinct = values.clone();
             distinct.dedup();
@@ -23,17 +20,16 @@ impl Bins {
             }
             distinct.split_off(1.min(distinct.len()))
         };
-        Self((0..FEATURES).into_par_iter().map(cuts).collect())
+        Self((0..features).into_par_iter().map(cuts).collect())
     }
 
     /// Bin numbers, a column after the other.
-    pub(super) fn columns(&self, rows: &[Row]) -> Vec<f64> {
-        let column = |feature: usize| {
-            let cuts = &self.0[feature];
-            let bin = move |row: &Row| cuts.partition_point(|cut| *cut <= row[feature]) as f64;
+    pub(super) fn columns<R: AsRef<[f32]> + Sync>(&self, rows: &[R]) -> Vec<f64> {
+        let column = |(feature, cuts): (usize, &Vec<f32>)| {
+            let bin = move |row: &R| cuts.partition_point(|cut| *cut <= row.as_ref()[feature]) as f64;
             rows.iter().map(bin).collect::<Vec<f64>>()
         };
-        (0..FEATURES).into_par_iter().map(column).collect::<Vec<_>>().concat()
+        self.0.par_iter().enumerate().map(column).collect::<Vec<_>>().concat()
     }
 
     /// The value below which rows have a bin below `bin`.
@@ -51,14 +47,16 @@ impl Bins {
 mod tests {
     use super::*;
 
-    fn rows(values: impl Iterator<Item = f32>) -> Vec<Row> {
+    const FEATURES: usize = 5;
+
+    fn rows(values: impl Iterator<Item = f32>) -> Vec<[f32; FEATURES]> {
         values.map(|value| [value; FEATURES]).collect()
     }
 
     #[test]
     fn a_bin_and_its_value_split_rows_alike() {
         let rows = rows((0..1000).map(|at| ((at * 37) % 211) as f32 * 0.5));
-        let bins = Bins::new(&rows, 16);
+        let bins = Bins::new(&rows, FEATURES, 16);
         let columns = bins.columns(&rows);
         assert!(columns.iter().all(|bin| (0.0..16.0).contains(bin)));
         for bin in 1..16 {
@@ -71,11 +69,11 @@ mod tests {
 
     #[test]
     fn few_values_have_a_bin_each_and_one_value_has_no_cut() {
-        let two = Bins::new(&rows([0.0, 1.0, 1.0].into_iter()), 16);
+        let two = Bins::new(&rows([0.0, 1.0, 1.0].into_iter()), FEATURES, 16);
         assert_eq!(
             (two.value(0, 1.0), two.columns(&rows([0.0, 1.0].into_iter()))[..2].to_vec()),
             (1.0, vec![0.0, 1.0])
         );
-        assert!(Bins::new(&rows([7.0, 7.0].into_iter()), 16).0[0].is_empty());
+        assert!(Bins::new(&rows([7.0, 7.0].into_iter()), FEATURES, 16).0[0].is_empty());
     }
 }

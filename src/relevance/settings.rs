@@ -1,0 +1,45 @@
+//! `[relevance]` of the config.
+
+use serde::{Deserialize, Serialize};
+
+/// How `endcap train relevance` grows its trees. The defaults are the recipe of the model in `models/`, chosen by leaving out a
+/// date of the training split at a time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recipe {
+    /// How many; 1..=5000.
+    pub trees: usize,
+    /// Shrinkage of each tree; 0.001..=1.
+    pub learning_rate: f32,
+    /// Most leaves of a tree; 2..=512.
+    pub leaves: usize,
+    /// Least sum of second derivatives in a leaf: at a grade of 1 a candidate brings a quarter; 0..=1e6.
+    pub min_leaf_weight: f32,
+    /// L2 penalty on leaf values; 0..=1e6.
+    pub l2: f32,
+    /// Bins a feature; 8..=1024.
+    pub bins: u16,
+    pub seed: u64,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self { trees: 200, learning_rate: 0.1, leaves: 31, min_leaf_weight: 2.0, l2: 1.0, bins: 255, seed: 1 }
+    }
+}
+
+impl Recipe {
+    /// Checks every value; the message names the key.
+    pub fn validate(&self) -> Result<(), String> {
+        let within = |key: &str, value: f64, low: f64, high: f64| match (low..=high).contains(&value) {
+            true => Ok(()),
+            false => Err(format!("{key} = {value} is not within {low}..={high}")),
+        };
+        within("trees", self.trees as f64, 1.0, 5000.0)?;
+        within("learning_rate", f64::from(self.learning_rate), 0.001, 1.0)?;
+        within("leaves", self.leaves as f64, 2.0, 512.0)?;
+        within("min_leaf_weight", f64::from(self.min_leaf_weight), 0.0, 1e6)?;
+        within("l2", f64::from(self.l2), 0.0, 1e6)?;
+        within("bins", f64::from(self.bins), 8.0, 1024.0)
+    }
+}
