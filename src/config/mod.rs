@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::Digest;
 use crate::lm::DeviceChoice;
 use crate::{
-    aiqa, distill, embed, fuse, index, ingest, keywords, lm, night, publish, rank, relevance, replay, themes,
-    train,
+    aiqa, distill, embed, fuse, index, ingest, keywords, lm, night, publish, rank, replay, themes, train,
+    trees,
 };
 
 /// A config that cannot be used. The command line answers with exit code 64.
@@ -57,7 +57,7 @@ pub struct Config {
     pub encoder: embed::Settings,
     pub index: index::Settings,
     pub aiqa: aiqa::Settings,
-    pub relevance: relevance::Recipe,
+    pub relevance: trees::Growth,
     pub rank: rank::Settings,
     pub fuse: fuse::Settings,
     pub publish: publish::Settings,

@@ -32,7 +32,7 @@ pub fn train(shop: Shop<'_>, recipe: &Recipe) -> Result<RankerModel, RankError> 
     training.check()?;
     let judge = Judge::new(shop, held_out, recipe)?;
     let held_out = Some((judge.examples.table(), recipe.patience));
-    let grown = grow(&growth(recipe), training.table(), held_out)?;
+    let grown = grow(&growth(recipe), &Feature::NAMES, training.table(), held_out)?;
     judge.finish(grown, training.rows.len(), Path::new("model.txt"))
 }
 
@@ -46,9 +46,8 @@ pub fn adopt(shop: Shop<'_>, recipe: &Recipe, text: String, path: &Path) -> Resu
     judge.finish(Grown { text, importance: Vec::new() }, 0, path)
 }
 
-fn growth(recipe: &Recipe) -> Growth<'static> {
+fn growth(recipe: &Recipe) -> Growth {
     Growth {
-        names: &Feature::NAMES,
         trees: recipe.trees,
         learning_rate: recipe.learning_rate,
         leaves: recipe.leaves,

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Digest;
 use crate::embed::Memory;
-use crate::trees::Trees;
+use crate::trees::{Growth, Trees};
 
+use super::RelevanceError;
 use super::features::{Asked, Nearness, meaning, names, rows, schema};
-use super::{Recipe, RelevanceError};
 
 const FORMAT: &str = "endcap.relevance/v1";
 const MODEL: &str = "model.txt";
@@ -44,7 +44,7 @@ pub struct Description {
     /// Placements and graded candidates that were learned from.
     pub placements: usize,
     pub candidates: usize,
-    pub recipe: Recipe,
+    pub recipe: Growth,
     pub trees: usize,
     /// Share of the total gain, in the order of the features.
     pub importance: Vec<f64>,

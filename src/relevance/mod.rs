@@ -7,12 +7,10 @@
 
 mod artifact;
 mod features;
-mod settings;
 mod training;
 
 pub use artifact::{Description, RelevanceModel, Validation};
 pub use features::{Asked, Nearness};
-pub use settings::Recipe;
 pub use training::{Lessons, train};
 
 use std::path::PathBuf;

@@ -5,9 +5,9 @@ use crate::domain::training::{KeywordExample, Split};
 use crate::embed::{EmbedError, Memory};
 use crate::trees::{Growth, Table, grow};
 
+use super::RelevanceError;
 use super::artifact::{Description, RelevanceModel, Validation};
 use super::features::{Asked, Nearness, names, rows, schema};
-use super::{Recipe, RelevanceError};
 
 /// The greatest grade.
 const BEST: f64 = 2.0;
@@ -39,7 +39,7 @@ impl<'a> Lessons<'a> {
 /// placement.
 pub fn train(
     lessons: &Lessons<'_>,
-    recipe: &Recipe,
+    recipe: &Growth,
     embedded: &dyn Fn(u64),
 ) -> Result<RelevanceModel, RelevanceError> {
     let (learned, held_out) = (lessons.of(Split::Train)?, lessons.of(Split::Validation)?);
@@ -54,7 +54,7 @@ pub fn train(
     let names = names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let table = Table { rows: &rows, labels: &labels, weights: &weights };
-    let grown = grow(&growth(recipe, &names), table, None)?;
+    let grown = grow(recipe, &names, table, None)?;
     let description = Description {
         format: Description::format(),
         schema: schema(),
@@ -62,7 +62,7 @@ pub fn train(
         data: lessons.data,
         placements: training.len(),
         candidates: rows.len(),
-        recipe: recipe.clone(),
+        recipe: *recipe,
         trees: recipe.trees,
         importance: grown.importance.into_iter().map(rounded).collect(),
         validation: Validation { placements: held_out.len(), cosine: 0.0, learned: 0.0 },
@@ -71,19 +71,6 @@ pub fn train(
     let mut model = RelevanceModel::new(description, grown.text)?;
     model.description.validation = validate(&model, &held_out, lessons.encoder)?;
     Ok(model)
-}
-
-fn growth<'a>(recipe: &Recipe, names: &'a [&'a str]) -> Growth<'a> {
-    Growth {
-        names,
-        trees: recipe.trees,
-        learning_rate: recipe.learning_rate,
-        leaves: recipe.leaves,
-        min_leaf_weight: recipe.min_leaf_weight,
-        l2: recipe.l2,
-        bins: recipe.bins,
-        seed: recipe.seed,
-    }
 }
 
 /// A placement's candidates as rows and labels.

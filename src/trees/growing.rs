@@ -5,38 +5,17 @@ use forust_ml::metric::Metric;
 use forust_ml::objective::ObjectiveType;
 use forust_ml::{GradientBooster, Matrix};
 
-use super::TreesError;
 use super::bins::Bins;
 use super::text::lightgbm;
+use super::{Growth, TreesError};
 
-/// What trees are grown on, or held against. A row is as long as there are names; no value is NaN.
-#[derive(Debug, Clone, Copy)]
+/// What trees are grown on, or held against. A row has a value a feature; none is NaN.
 pub struct Table<'a, R> {
     pub rows: &'a [R],
     /// Probabilities, 0..=1; one a row.
     pub labels: &'a [f64],
     /// How much a row counts, > 0; one a row.
     pub weights: &'a [f64],
-}
-
-/// How trees are grown.
-#[derive(Debug, Clone, Copy)]
-pub struct Growth<'a> {
-    /// Of the features; no white space.
-    pub names: &'a [&'a str],
-    /// Most trees.
-    pub trees: usize,
-    /// Shrinkage of each tree.
-    pub learning_rate: f32,
-    /// Most leaves of a tree.
-    pub leaves: usize,
-    /// Least sum of second derivatives in a leaf.
-    pub min_leaf_weight: f32,
-    /// L2 penalty on leaf values.
-    pub l2: f32,
-    /// Bins a feature.
-    pub bins: u16,
-    pub seed: u64,
 }
 
 /// Trees as they come out of training.
@@ -50,18 +29,19 @@ pub struct Grown {
 /// Largest step of a leaf before shrinkage, log-odds. From a rate of 0.001, Newton's step towards 0.2 would be 200.
 const MAX_STEP: f32 = 2.0;
 
-/// Grows trees by the log loss of the labels. With a held-out table and a patience, only until its loss has not fallen for so many
-/// trees. The number of threads changes nothing.
+/// Grows trees by the log loss of the labels. `names` are the features', without white space. With a held-out table and a
+/// patience, only until its loss has not fallen for so many trees. The number of threads changes nothing.
 pub fn grow<R: AsRef<[f32]> + Sync>(
-    growth: &Growth<'_>,
+    growth: &Growth,
+    names: &[&str],
     training: Table<'_, R>,
     held_out: Option<(Table<'_, R>, usize)>,
 ) -> Result<Grown, TreesError> {
-    let features = growth.names.len();
+    let features = names.len();
     let bins = Bins::new(training.rows, features, usize::from(growth.bins));
     let columns = bins.columns(training.rows);
     let data = Matrix::new(&columns, training.rows.len(), features);
-    let held_columns = held_out.map(|(table, _)| bins.columns(table.rows));
+    let held_columns = held_out.as_ref().map(|(table, _)| bins.columns(table.rows));
     let mut booster = GradientBooster::default()
         .set_objective_type(ObjectiveType::LogLoss)
         .set_iterations(growth.trees)
@@ -78,9 +58,9 @@ pub fn grow<R: AsRef<[f32]> + Sync>(
         .set_parallel(true)
         .set_tiled_histograms(true)
         .set_evaluation_metric(Some(Metric::LogLoss))
-        .set_early_stopping_rounds(held_out.map(|(_, patience)| patience));
+        .set_early_stopping_rounds(held_out.as_ref().map(|(_, patience)| *patience));
     booster.grow_policy = GrowPolicy::LossGuide;
-    let evaluation = held_out.zip(held_columns.as_deref()).map(|((table, _), columns)| {
+    let evaluation = held_out.as_ref().zip(held_columns.as_deref()).map(|((table, _), columns)| {
         vec![(Matrix::new(columns, table.rows.len(), features), table.labels, table.weights)]
     });
     booster.fit(&data, training.labels, training.weights, evaluation)?;
@@ -90,5 +70,5 @@ pub fn grow<R: AsRef<[f32]> + Sync>(
     let gain = |at: usize| gains.get(&at).map_or(0.0, |gain| f64::from(*gain));
     let total: f64 = (0..features).map(gain).sum();
     let importance = (0..features).map(|at| if total > 0.0 { gain(at) / total } else { 0.0 }).collect();
-    Ok(Grown { text: lightgbm(&booster.trees, booster.base_score, growth.names, &bins), importance })
+    Ok(Grown { text: lightgbm(&booster.trees, booster.base_score, names, &bins), importance })
 }

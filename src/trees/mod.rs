@@ -4,9 +4,11 @@
 
 mod bins;
 mod growing;
+mod settings;
 mod text;
 
-pub use growing::{Grown, Growth, Table, grow};
+pub use growing::{Grown, Table, grow};
+pub use settings::Growth;
 
 use bosk::{LgbModel, Model as _};
 

@@ -195,6 +195,7 @@ fn every_verb_has_help_with_an_example() {
         &["explain"],
         &["rules", "check"],
         &["rules", "test"],
+        &["train", "relevance"],
         &["train", "ranker"],
         &["distill", "export"],
         &["distill", "send"],

@@ -7,7 +7,8 @@ use endcap::distill::dataset::read_keywords;
 use endcap::domain::Digest;
 use endcap::domain::training::{KeywordExample, Split};
 use endcap::embed::Memory;
-use endcap::relevance::{Asked, Lessons, Nearness, Recipe, RelevanceError, RelevanceModel, train};
+use endcap::relevance::{Asked, Lessons, Nearness, RelevanceError, RelevanceModel, train};
+use endcap::trees::Growth;
 
 use crate::{embed, support};
 
@@ -26,7 +27,7 @@ fn other_encoder() -> Digest {
 fn learn(examples: &[KeywordExample], encoder: &Memory) -> Result<RelevanceModel, RelevanceError> {
     let lessons =
         Lessons { examples, data: Digest::of(b"data"), encoder, encoder_digest: Digest::of(b"encoder") };
-    train(&lessons, &Recipe { trees: 40, ..Recipe::default() }, &|_| ())
+    train(&lessons, &Growth { trees: 40, ..Growth::default() }, &|_| ())
 }
 
 fn log_odds(model: &RelevanceModel, encoder: &Memory, concepts: &[&str], candidates: &[&str]) -> Vec<f32> {
@@ -104,7 +105,7 @@ fn the_shipped_model_is_of_the_committed_grades() {
     let model = RelevanceModel::load(&project.join("models/minilm-relevance"), encoder).expect("loaded");
     let data = std::fs::read(project.join("models/training/keywords.parquet")).expect("training set");
     assert_eq!(model.description.data, Digest::of(&data));
-    assert_eq!(model.description.recipe, Recipe::default(), "made by the recipe that is documented");
+    assert_eq!(model.description.recipe, Growth::default(), "made by the recipe that is documented");
     let memory = Memory::new(embed::encoder());
     let candidates = ["taco shells", "baby shampoo", "corn tortillas", "motor oil", "hot salsa"];
     let judged = log_odds(&model, &memory, &["taco shells", "salsa", "tortillas"], &candidates);

@@ -1,34 +1,34 @@
-//! `[relevance]` of the config.
+//! How trees are grown.
 
 use serde::{Deserialize, Serialize};
 
-/// How `endcap train relevance` grows its trees. The defaults are the recipe of the model in `models/`, chosen by leaving out a
-/// date of the training split at a time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// How trees are grown. The defaults suit some ten thousand rows; they are those of `[relevance]` in the config.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Recipe {
-    /// How many; 1..=5000.
+pub struct Growth {
+    /// Most trees; 1..=5000.
     pub trees: usize,
     /// Shrinkage of each tree; 0.001..=1.
     pub learning_rate: f32,
     /// Most leaves of a tree; 2..=512.
     pub leaves: usize,
-    /// Least sum of second derivatives in a leaf: at a grade of 1 a candidate brings a quarter; 0..=1e6.
+    /// Least sum of second derivatives in a leaf: a row of probability p brings its weight times p (1 - p); 0..=1e6.
     pub min_leaf_weight: f32,
     /// L2 penalty on leaf values; 0..=1e6.
     pub l2: f32,
     /// Bins a feature; 8..=1024.
     pub bins: u16,
+    /// Of whatever is drawn.
     pub seed: u64,
 }
 
-impl Default for Recipe {
+impl Default for Growth {
     fn default() -> Self {
         Self { trees: 200, learning_rate: 0.1, leaves: 31, min_leaf_weight: 2.0, l2: 1.0, bins: 255, seed: 1 }
     }
 }
 
-impl Recipe {
+impl Growth {
     /// Checks every value; the message names the key.
     pub fn validate(&self) -> Result<(), String> {
         let within = |key: &str, value: f64, low: f64, high: f64| match (low..=high).contains(&value) {
