@@ -70,9 +70,9 @@ impl Default for Settings {
             candidates: 40,
             min: 5,
             max: 8,
-            relevance: 4.0,
+            relevance: 8.0,
             affinity: 30.0,
-            coverage: 1.0,
+            coverage: 0.3,
             ending: 0.0,
             sampling,
         }

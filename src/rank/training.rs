@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::domain::Digest;
-use crate::trees::{Grown, Growth, Table, grow};
+use crate::trees::{Grown, Growth, grow};
 
 use super::artifact::{Description, RankerModel, Validation, parse};
 use super::calibration::Calibration;
@@ -54,7 +54,6 @@ fn growth(recipe: &Recipe) -> Growth {
         min_leaf_weight: recipe.min_leaf_purchases,
         l2: recipe.l2,
         bins: recipe.bins,
-        seed: recipe.seed,
     }
 }
 

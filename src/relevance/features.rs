@@ -44,9 +44,9 @@ const MEASURES: [(&str, &str); 24] = [
     ("known", "share of its words that stand in the title or any concept"),
 ];
 
-/// Leading coordinates of a vector that are looked at: a few fixed directions tell goods apart, and which does not matter
-/// (16 random projections, or 16 principal components, did as well).
-const COORDINATES: usize = 16;
+/// Leading coordinates of a vector that are looked at: some fixed directions tell goods apart, and which does not matter
+/// (random projections and principal components did as well).
+const COORDINATES: usize = 64;
 
 /// Of the columns: the measures, then the coordinates of the candidate, of its nearest concept, and of the former less the latter.
 pub(super) fn names() -> Vec<String> {

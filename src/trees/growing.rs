@@ -54,7 +54,6 @@ pub fn grow<R: AsRef<[f32]> + Sync>(
         // More than there are distinct values, so that each stays a bin.
         .set_nbins(growth.bins + 2)
         .set_initialize_base_score(true)
-        .set_seed(growth.seed)
         .set_parallel(true)
         .set_tiled_histograms(true)
         .set_evaluation_metric(Some(Metric::LogLoss))

@@ -10,7 +10,7 @@ mod text;
 pub use growing::{Grown, Table, grow};
 pub use settings::Growth;
 
-use bosk::{LgbModel, Model as _};
+use bosk::LgbModel;
 
 /// Why trees cannot be grown, read or used.
 #[derive(Debug, thiserror::Error)]

@@ -18,13 +18,11 @@ pub struct Growth {
     pub l2: f32,
     /// Bins a feature; 8..=1024.
     pub bins: u16,
-    /// Of whatever is drawn.
-    pub seed: u64,
 }
 
 impl Default for Growth {
     fn default() -> Self {
-        Self { trees: 200, learning_rate: 0.1, leaves: 31, min_leaf_weight: 2.0, l2: 1.0, bins: 255, seed: 1 }
+        Self { trees: 200, learning_rate: 0.1, leaves: 31, min_leaf_weight: 1.0, l2: 1.0, bins: 255 }
     }
 }
 

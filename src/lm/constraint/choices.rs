@@ -37,9 +37,11 @@ impl Choices {
         for (item, text) in self.items.iter().enumerate() {
             if seen.insert(text) {
                 let tokens = tokenizer.encode_plain(&format!("{text}{}", self.separator))?;
-                trie.insert(&tokens, item, self.weight(item));
+                let weight = self.prior.get(item).map_or(0.0, |weight| f64::from(*weight));
+                trie.insert(&tokens, item, weight);
             }
         }
+        trie.weigh_all();
         if trie.remaining() < self.min {
             return Err(LmError::Choices(format!(
                 "{} distinct items, but at least {} are to be chosen",
@@ -85,12 +87,6 @@ impl Choices {
         Ok(())
     }
 
-    /// Of an item, relative to the heaviest's 1.
-    fn weight(&self, item: usize) -> f64 {
-        let heaviest = self.prior.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        self.prior.get(item).map_or(1.0, |weight| f64::from(weight - heaviest).exp().max(LEAST_WEIGHT))
-    }
-
     fn bounds(&self) -> Bounds {
         Bounds { min: self.min, max: self.max, ending: self.ending }
     }
@@ -109,9 +105,6 @@ struct Bounds {
 
 const ROOT: usize = 0;
 
-/// No item is lighter than this beside the heaviest's 1: sums of weights stay exact enough in f64.
-const LEAST_WEIGHT: f64 = 1e-12;
-
 /// Token sequences of the items not yet chosen.
 #[derive(Debug)]
 struct Trie {
@@ -123,7 +116,7 @@ struct Node {
     children: BTreeMap<u32, usize>,
     /// Items below that are still to be had.
     remaining: usize,
-    /// Sum of their weights.
+    /// Log of the sum of their weights; minus infinity where there are none.
     weight: f64,
     /// The item that ends here.
     item: Option<usize>,
@@ -139,7 +132,6 @@ impl Trie {
     fn insert(&mut self, tokens: &[u32], item: usize, weight: f64) {
         let mut at = ROOT;
         self.nodes[at].remaining += 1;
-        self.nodes[at].weight += weight;
         for token in tokens {
             let next = self.nodes.len();
             at = *self.nodes[at].children.entry(*token).or_insert(next);
@@ -147,9 +139,32 @@ impl Trie {
                 self.nodes.push(Node::default());
             }
             self.nodes[at].remaining += 1;
-            self.nodes[at].weight += weight;
         }
         self.nodes[at].item = Some(item);
+        self.nodes[at].weight = weight;
+    }
+
+    /// Weighs every node; children stand after their parents.
+    fn weigh_all(&mut self) {
+        for at in (0..self.nodes.len()).rev() {
+            self.weigh(at);
+        }
+    }
+
+    /// Sums the children's weights, the greatest taken out, so that items far lighter than others keep their differences.
+    /// An item's own node has none, and keeps its weight.
+    fn weigh(&mut self, at: usize) {
+        let node = &self.nodes[at];
+        if node.item.is_some() && node.remaining > 0 {
+            return;
+        }
+        let children = || node.children.values().map(|child| self.nodes[*child].weight);
+        let greatest = children().fold(f64::NEG_INFINITY, f64::max);
+        let weight = match greatest.is_finite() {
+            true => greatest + children().map(|weight| (weight - greatest).exp()).sum::<f64>().ln(),
+            false => f64::NEG_INFINITY,
+        };
+        self.nodes[at].weight = weight;
     }
 
     /// An item whose tokens begin another's, if there is one.
@@ -173,7 +188,7 @@ impl Trie {
 #[derive(Debug)]
 pub struct ChoicesState {
     trie: Trie,
-    /// Weight of all items before the first was chosen.
+    /// Log-weight of all items before the first was chosen.
     whole: f64,
     at: usize,
     /// Nodes from the root to `at`, the root left out.
@@ -191,11 +206,9 @@ impl ChoicesState {
 
     fn take(&mut self, item: usize) {
         self.chosen.push(item);
-        let weight = self.trie.nodes[self.at].weight;
-        for node in std::iter::once(ROOT).chain(self.path.drain(..)) {
-            let node = &mut self.trie.nodes[node];
-            node.remaining -= 1;
-            node.weight = (node.weight - weight).max(LEAST_WEIGHT);
+        for node in self.path.drain(..).rev().chain(std::iter::once(ROOT)) {
+            self.trie.nodes[node].remaining -= 1;
+            self.trie.weigh(node);
         }
         self.at = ROOT;
     }
@@ -247,7 +260,7 @@ impl Constraint for ChoicesState {
         let behind =
             self.trie.nodes[self.at].children.get(&token).map(|child| self.trie.nodes[*child].weight);
         let all = if self.at == ROOT { self.whole } else { self.trie.nodes[self.at].weight };
-        behind.map_or(0.0, |behind| (behind / all).ln() as f32)
+        behind.map_or(0.0, |behind| (behind - all) as f32)
     }
 
     fn is_complete(&self) -> bool {
@@ -257,5 +270,43 @@ impl Constraint for ChoicesState {
 
     fn choices(&self) -> &[usize] {
         &self.chosen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_far_lighter_than_the_heaviest_keep_their_differences() {
+        let mut trie = Trie::default();
+        for (item, (tokens, weight)) in
+            [([1, 2], 0.0), ([1, 3], -200.0), ([4, 5], -201.0), ([4, 6], -203.0)].into_iter().enumerate()
+        {
+            trie.insert(&tokens, item, weight);
+        }
+        trie.weigh_all();
+        let mut state = ChoicesState {
+            whole: trie.nodes[ROOT].weight,
+            trie,
+            at: ROOT,
+            path: Vec::new(),
+            chosen: Vec::new(),
+            spec: Bounds { min: 1, max: 4, ending: 0.0 },
+            eos: 0,
+            ended: false,
+        };
+        assert!(state.bias(1).abs() < 1e-6 && state.bias(4) < -200.0);
+        for token in [1, 2] {
+            state.commit(token).unwrap();
+        }
+        let both = (-201f64).exp() + (-203f64).exp();
+        assert!((state.bias(1) + 200.0).abs() < 1e-3, "{}", state.bias(1));
+        assert!((f64::from(state.bias(4)) - both.ln()).abs() < 1e-3, "{}", state.bias(4));
+        state.commit(4).unwrap();
+        assert!((state.bias(5) - state.bias(6) - 2.0).abs() < 1e-5);
+        state.commit(6).unwrap();
+        assert!((state.bias(4) + 201.0).abs() < 1e-3, "one is left of the two");
+        assert_eq!(state.choices(), [0, 3]);
     }
 }
