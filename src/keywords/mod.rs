@@ -72,7 +72,7 @@ impl Default for Settings {
             max: 8,
             relevance: 8.0,
             affinity: 30.0,
-            coverage: 0.3,
+            coverage: 1.0,
             ending: 0.0,
             sampling,
         }
