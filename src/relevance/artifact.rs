@@ -10,7 +10,7 @@ use crate::embed::Memory;
 use crate::trees::{Growth, Trees};
 
 use super::RelevanceError;
-use super::features::{Asked, Nearness, meaning, names, rows, schema};
+use super::features::{Asked, Nearness, parts, rows, schema};
 
 const FORMAT: &str = "endcap.relevance/v1";
 const MODEL: &str = "model.txt";
@@ -176,9 +176,9 @@ fn card(model: &Description) -> String {
         bins = model.recipe.bins,
         encoder = model.encoder,
     );
-    for (name, share) in by_gain(&model.importance) {
+    for (name, meaning, share) in by_gain(&model.importance) {
         // Writing into a String cannot fail.
-        let _ = writeln!(card, "| `{name}` | {:.1} % | {} |", share * 100.0, meaning(&name));
+        let _ = writeln!(card, "| `{name}` | {:.1} % | {meaning} |", share * 100.0);
     }
     card.push_str(
         "\n## Limits\n\n\
@@ -188,9 +188,11 @@ fn card(model: &Description) -> String {
     card
 }
 
-/// The features, greatest share first.
-fn by_gain(importance: &[f64]) -> Vec<(String, f64)> {
-    let mut shares: Vec<(String, f64)> = names().into_iter().zip(importance.iter().copied()).collect();
-    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+/// Name, meaning and share of the gain of the features, the greatest first; a vector's coordinates together.
+fn by_gain(importance: &[f64]) -> Vec<(&'static str, &'static str, f64)> {
+    let mut rest = importance.iter();
+    let share = |(name, meaning, columns)| (name, meaning, rest.by_ref().take(columns).sum());
+    let mut shares: Vec<(&str, &str, f64)> = parts().map(share).collect();
+    shares.sort_by(|a, b| b.2.total_cmp(&a.2));
     shares
 }

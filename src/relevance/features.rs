@@ -48,23 +48,34 @@ const MEASURES: [(&str, &str); 24] = [
 /// (random projections and principal components did as well).
 const COORDINATES: usize = 64;
 
+/// The vectors whose coordinates are looked at.
+const VECTORS: [(&str, &str); 3] = [
+    ("candidate", "leading coordinates of its vector"),
+    ("concept", "leading coordinates of the nearest concept's vector"),
+    ("difference", "the former less the latter"),
+];
+
 /// Of the columns: the measures, then the coordinates of the candidate, of its nearest concept, and of the former less the latter.
 pub(super) fn names() -> Vec<String> {
     let measures = MEASURES.iter().map(|(name, _)| (*name).to_owned());
-    let of = |what: &'static str| (0..COORDINATES).map(move |at| format!("{what}_{at}"));
-    measures.chain(["candidate", "concept", "difference"].into_iter().flat_map(of)).collect()
+    let of = |(what, _): &(&'static str, &str)| {
+        let what = *what;
+        (0..COORDINATES).map(move |at| format!("{what}_{at}"))
+    };
+    measures.chain(VECTORS.iter().flat_map(of)).collect()
 }
 
-/// What the column `name` means.
-pub(super) fn meaning(name: &str) -> &'static str {
-    let found = MEASURES.iter().find(|(known, _)| *known == name);
-    found.map_or("a coordinate of the sentence vectors", |(_, meaning)| meaning)
+/// Name and meaning of each measure and of each vector whose coordinates are looked at, with the number of its columns.
+pub(super) fn parts() -> impl Iterator<Item = (&'static str, &'static str, usize)> {
+    let measures = MEASURES.iter().map(|(name, meaning)| (*name, *meaning, 1));
+    measures.chain(VECTORS.iter().map(|(name, meaning)| (*name, *meaning, COORDINATES)))
 }
 
 /// Of names, order and meanings. A model of other features is refused.
 pub(super) fn schema() -> Digest {
-    let names = names();
-    Digest::of_parts(names.iter().flat_map(|name| [name.as_bytes(), meaning(name).as_bytes()]))
+    let parts: Vec<String> =
+        parts().map(|(name, meaning, columns)| format!("{name}: {meaning} ({columns})")).collect();
+    Digest::of_parts(parts.iter().map(String::as_bytes))
 }
 
 type Vectors = Vec<Arc<[f32]>>;
