@@ -165,7 +165,9 @@ fn card(model: &Description) -> String {
          P-K@5 (docs/evaluation.md) of the five best candidates of the {held_out} placements held out, without a language model:\n\n\
          | order | P-K@5 |\n| --- | --- |\n\
          | cosine to the nearest concept | {cosine:.3} |\n| **this model** | {learned:.3} |\n\n\
-         ## Features\n\n| feature | share of gain | meaning |\n| --- | --- | --- |\n",
+         ## Features\n\n\
+         A vector's coordinates stand in one line; `difference` is `candidate` less `concept`.\n\n\
+         | feature | share of gain | meaning |\n| --- | --- | --- |\n",
         trees = model.trees,
         features = model.importance.len(),
         candidates = model.candidates,
